@@ -1,6 +1,5 @@
 #include "tests/support/device_exercise.h"
 
-#include <capnp/any.h>
 #include <capnp/serialize.h>
 #include <kj/array.h>
 
@@ -17,7 +16,7 @@ std::vector<std::uint8_t> save(const DeviceUnderTest& device) {
     capnp::MallocMessageBuilder message;
     auto root = message.initRoot<capnp::DynamicStruct>(part->state_schema());
     part->save_state(root);
-    const kj::Array<capnp::word> words = capnp::canonicalize(message.getRoot<capnp::AnyStruct>().asReader());
+    const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
     const std::uint64_t size = words.size() * sizeof(capnp::word);
     const std::size_t at = bytes.size();
     bytes.resize(at + 8 + size);
@@ -36,8 +35,7 @@ void load(const DeviceUnderTest& device, std::span<const std::uint8_t> saved) {
     auto words = kj::heapArray<capnp::word>(size / sizeof(capnp::word));
     std::memcpy(words.asBytes().begin(), saved.data() + at + 8, size);
     at += 8 + size;
-    const kj::ArrayPtr<const capnp::word> segments[] = {words.asPtr()};
-    capnp::SegmentArrayMessageReader reader(segments);
+    capnp::FlatArrayMessageReader reader(words);
     part->load_state(reader.getRoot<capnp::DynamicStruct>(part->state_schema()));
   }
 }

@@ -35,7 +35,7 @@ struct DeviceFactory {
   std::function<DeviceUnderTest(DeviceWorld&)> make;
 };
 
-/// The canonical bytes of every part's state.
+/// The bytes of every part's state.
 [[nodiscard]] std::vector<std::uint8_t> save(const DeviceUnderTest& device);
 void load(const DeviceUnderTest& device, std::span<const std::uint8_t> saved);
 
