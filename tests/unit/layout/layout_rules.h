@@ -1,0 +1,31 @@
+// The rules of the house (who may include whom, what may lie where, how long a file may be) as functions over
+// text, so that a test can put a violation before them. Stateless; any thread. Reads files, nothing else.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hindsight::tests::layout {
+
+/// One breach of a rule: where it is and what it breaks.
+struct Violation {
+  std::string file;
+  int line;
+  std::string what;
+};
+
+/// Checks one source file. `path` is relative to the root of the tree, with '/' between its parts.
+std::vector<Violation> check_file(std::string_view path, std::string_view text);
+
+/// Checks the names at the top of the tree.
+std::vector<Violation> check_top_level(const std::vector<std::string>& names);
+
+/// Checks a whole tree: its top level and every source file in it.
+std::vector<Violation> check_tree(const std::filesystem::path& root);
+
+/// How many source files check_tree reads under `root`.
+std::size_t count_sources(const std::filesystem::path& root);
+
+}  // namespace hindsight::tests::layout
