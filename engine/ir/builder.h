@@ -24,7 +24,9 @@ class Builder {
   Value constant(Type type, std::uint64_t bits) {
     return append({.op = Op::Const, .type = type, .imm = static_cast<std::int64_t>(bits)});
   }
-  Value load_reg(Type type, std::uint32_t offset) { return append({.op = Op::LoadReg, .type = type, .imm = offset}); }
+  Value load_reg(Type type, std::uint32_t offset) {
+    return append({.op = Op::LoadReg, .type = type, .imm = offset});
+  }
   void store_reg(Type type, std::uint32_t offset, Value v) {
     append({.op = Op::StoreReg, .type = type, .a = v, .imm = offset});
   }
@@ -69,7 +71,10 @@ class Builder {
     return append({.op = Op::Load, .type = type, .sub = static_cast<std::uint16_t>(access), .a = address});
   }
   void store(Value address, Value value, std::uint32_t access = kAccessPlain) {
-    append({.op = Op::Store, .type = type_of(value), .sub = static_cast<std::uint16_t>(access), .a = address,
+    append({.op = Op::Store,
+            .type = type_of(value),
+            .sub = static_cast<std::uint16_t>(access),
+            .a = address,
             .b = value});
   }
 
@@ -91,7 +96,11 @@ class Builder {
     return append({.op = Op::Call, .type = Type::I64, .a = a, .b = b, .c = c, .helper = &helper});
   }
   void trap_if_bits(Value v, std::uint64_t mask, std::uint32_t vector) {
-    append({.op = Op::TrapIf, .type = Type::I64, .a = v, .imm = static_cast<std::int64_t>(mask), .imm2 = vector});
+    append({.op = Op::TrapIf,
+            .type = Type::I64,
+            .a = v,
+            .imm = static_cast<std::int64_t>(mask),
+            .imm2 = vector});
   }
 
   void jump(std::int64_t offset) { append({.op = Op::Jump, .imm = offset}); }

@@ -91,21 +91,23 @@ enum AccessFlags : std::uint32_t {
 /// On a fault CoreState::trap is set and the result is meaningless: the caller returns at once.
 struct MemoryOps {
   std::uint64_t (*load)(CoreState*, std::uint64_t address, std::uint32_t size, std::uint32_t access);
-  void (*store)(CoreState*, std::uint64_t address, std::uint64_t value, std::uint32_t size, std::uint32_t access);
+  void (*store)(CoreState*, std::uint64_t address, std::uint64_t value, std::uint32_t size,
+                std::uint32_t access);
   /// 16 bytes to and from CoreState::wide.
   void (*load16)(CoreState*, std::uint64_t address, std::uint32_t access);
   void (*store16)(CoreState*, std::uint64_t address, std::uint32_t access);
   /// The longest run of bytes from `address` (at least 1, at most to the page's end) that may be accessed
   /// through the returned host pointer, checked and marked as `write` demands; nullptr with no trap set when
   /// the page needs a look at each access (the caller goes element by element), with a trap when it faults.
-  std::byte* (*span)(CoreState*, std::uint64_t address, bool write, std::uint32_t access, std::uint64_t* length);
+  std::byte* (*span)(CoreState*, std::uint64_t address, bool write, std::uint32_t access,
+                     std::uint64_t* length);
   /// Makes sure `size` bytes at `address` can be written, without writing: sets trap if not.
   void (*probe_write)(CoreState*, std::uint64_t address, std::uint32_t size, std::uint32_t access);
   /// Port I/O. Only when CoreState::alone, else sets redo_alone.
   std::uint32_t (*port_in)(CoreState*, std::uint16_t port, std::uint32_t size);
   void (*port_out)(CoreState*, std::uint16_t port, std::uint32_t size, std::uint32_t value);
-  /// Control state that decides translation or mode has changed (CR0/CR3/CR4/EFER, CPL, segments, AC, x87 top):
-  /// recomputes view, jumps and mode.
+  /// Control state that decides translation or mode has changed (CR0/CR3/CR4/EFER, CPL, segments, AC, x87
+  /// top): recomputes view, jumps and mode.
   void (*context_changed)(CoreState*);
 };
 
@@ -127,14 +129,14 @@ struct alignas(64) CoreState {
   std::uint64_t time_rate;
   std::uint64_t time_warp;
   Trap trap;
-  std::uint16_t flags;   ///< packed condition flags
-  std::uint8_t alone;    ///< this instruction is executed alone: device access and every special page allowed
-  std::uint8_t halted;   ///< waiting for an interrupt
-  std::uint8_t leave;    ///< a helper asks to be back in the run loop after this instruction
+  std::uint16_t flags;  ///< packed condition flags
+  std::uint8_t alone;   ///< this instruction is executed alone: device access and every special page allowed
+  std::uint8_t halted;  ///< waiting for an interrupt
+  std::uint8_t leave;   ///< a helper asks to be back in the run loop after this instruction
   std::uint8_t irq_shadow;  ///< interrupts are held off until one more instruction has retired
   std::uint8_t pad_[2];
   const MemoryOps* memory;
-  void* environment;     ///< the run loop's object, for MemoryOps
+  void* environment;         ///< the run loop's object, for MemoryOps
   std::uint64_t host_stack;  ///< generated code's way home
   std::uint32_t guest_mxcsr;
   std::uint32_t host_mxcsr;
@@ -155,17 +157,17 @@ inline void raise(CoreState* s, std::uint32_t vector, std::uint32_t error_code) 
   s->trap = {TrapKind::guest, vector, error_code, 1, 0};
 }
 
-/// A C++ function that IR calls. Arguments and result are 64-bit; unused arguments are zero. On a trap it must
-/// have changed nothing, or be restartable.
+/// A C++ function that IR calls. Arguments and result are 64-bit; unused arguments are zero. On a trap it
+/// must have changed nothing, or be restartable.
 using HelperFn = std::uint64_t (*)(CoreState*, std::uint64_t, std::uint64_t, std::uint64_t);
 
 enum HelperEffects : std::uint32_t {
-  kPure = 0,                 ///< a function of its arguments alone
-  kReadsRegisters = 1,       ///< reads general registers in the state
+  kPure = 0,            ///< a function of its arguments alone
+  kReadsRegisters = 1,  ///< reads general registers in the state
   kWritesRegisters = 2,
   kReadsFlags = 4,
   kWritesFlags = 8,
-  kTouchesVectors = 16,      ///< reads or writes vector or floating-point registers in the state, or MXCSR
+  kTouchesVectors = 16,  ///< reads or writes vector or floating-point registers in the state, or MXCSR
   kMayTrap = 32,
   kAllEffects = 63,
 };

@@ -18,14 +18,15 @@ struct RegisterTable {
 };
 
 struct LiftRequest {
-  std::uint64_t mode;                   ///< CoreState::mode
-  std::uint64_t pc;                     ///< linear address of the first instruction
-  std::span<const std::uint8_t> bytes;  ///< from pc to the page's end, then up to 15 bytes of the next page if
-                                        ///< it can be fetched (an instruction needing more: see fetch_beyond)
-  unsigned max_insns;                   ///< 1..Block::kMaxInsns
-  bool alone;                           ///< lift one instruction, to run alone
-  /// Tells whether the instruction at this offset in the page did device I/O before: it must end up as a block
-  /// of its own (the block stops before it).
+  std::uint64_t mode;  ///< CoreState::mode
+  std::uint64_t pc;    ///< linear address of the first instruction
+  std::span<const std::uint8_t>
+      bytes;           ///< from pc to the page's end, then up to 15 bytes of the next page if
+                       ///< it can be fetched (an instruction needing more: see fetch_beyond)
+  unsigned max_insns;  ///< 1..Block::kMaxInsns
+  bool alone;          ///< lift one instruction, to run alone
+  /// Tells whether the instruction at this offset in the page did device I/O before: it must end up as a
+  /// block of its own (the block stops before it).
   bool (*is_io_site)(const void* context, std::uint32_t page_offset);
   const void* io_context;
 };
@@ -43,23 +44,25 @@ class PageTableMemory {
   virtual ~PageTableMemory() = default;
   /// A 4- or 8-byte little-endian entry; all ones where there is no RAM. `level` counts from 1 at the leaf;
   /// `span_base` is the first linear address that the table page maps, for precise invalidation.
-  virtual std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned level, std::uint64_t span_base) = 0;
+  virtual std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned level,
+                                   std::uint64_t span_base) = 0;
   /// Sets accessed and dirty bits.
   virtual void write_entry(GuestPhys address, unsigned size, std::uint64_t value) = 0;
 };
 
 struct Walk {
   bool ok;
-  GuestPhys page;       ///< physical address of the 4 KiB page
-  bool writable_now;    ///< a later write at the same privilege needs no further walk (permission and dirty bit)
+  GuestPhys page;  ///< physical address of the 4 KiB page
+  bool
+      writable_now;  ///< a later write at the same privilege needs no further walk (permission and dirty bit)
   bool executable;
 };
 
 /// Which translations are in force. Two states with equal keys translate every address equally, given equal
 /// page tables.
 struct ViewKey {
-  std::uint64_t root;        ///< page-table root and every control bit that changes a walk
-  std::uint8_t privilege;    ///< small number: 0 supervisor, 1 supervisor with user access, 2 user
+  std::uint64_t root;      ///< page-table root and every control bit that changes a walk
+  std::uint8_t privilege;  ///< small number: 0 supervisor, 1 supervisor with user access, 2 user
 };
 
 class Guest {
@@ -83,7 +86,8 @@ class Guest {
   /// An external interrupt could be taken before the next instruction.
   [[nodiscard]] virtual bool accepts_interrupt(const CoreState& state) const = 0;
   [[nodiscard]] virtual bool deliver_interrupt(CoreState& state, std::uint8_t vector) = 0;
-  /// Called after an instruction executed alone has retired: single-step traps, debug conditions. May set trap.
+  /// Called after an instruction executed alone has retired: single-step traps, debug conditions. May set
+  /// trap.
   virtual void after_instruction(CoreState& state) = 0;
   /// The next instruction must be executed alone (interrupt shadow, single-step flag, armed breakpoints).
   [[nodiscard]] virtual bool must_run_alone(const CoreState& state) const = 0;

@@ -1,6 +1,7 @@
-// The intermediate representation: a guest basic block as a straight line of typed operations on values, guest
-// registers (slots of the state), condition flags and guest memory. A value is the index of the instruction
-// that defines it. Guest-neutral and host-neutral; one meaning per operation (ops.def). Plain data; any thread.
+// The intermediate representation: a guest basic block as a straight line of typed operations on values,
+// guest registers (slots of the state), condition flags and guest memory. A value is the index of the
+// instruction that defines it. Guest-neutral and host-neutral; one meaning per operation (ops.def). Plain
+// data; any thread.
 //
 // Precise state: between InsnStart of instruction k and the last operation of k that may trap, nothing of k
 // may be stored to guest registers, flags or memory that the restart of k would read. Frontends order their
@@ -24,11 +25,11 @@ constexpr unsigned bits_of(Type type) { return bytes_of(type) * 8; }
 
 enum OpProperty : std::uint16_t {
   kNoProperty = 0,
-  kSetsFlags = 1,     ///< defines the flags in flags_out
-  kReadsFlags_ = 2,   ///< reads condition flags
-  kReadsCarry = 4,    ///< reads C
+  kSetsFlags = 1,    ///< defines the flags in flags_out
+  kReadsFlags_ = 2,  ///< reads condition flags
+  kReadsCarry = 4,   ///< reads C
   kMayTrap_ = 8,
-  kEffect = 16,       ///< not removable though its result is unused
+  kEffect = 16,  ///< not removable though its result is unused
   kEnds = 32 | kEffect,
 };
 enum class ResultKind : std::uint8_t { kNone, kSame, kI8, kI16, kI32, kI64, kV128 };
@@ -55,8 +56,15 @@ enum class Condition : std::uint8_t { V, NV, C, NC, Z, NZ, CZ, NCZ, S, NS, P, NP
 
 /// Bits of Inst::flags_out.
 enum FlagBits : std::uint8_t {
-  kFlagC = 1, kFlagP = 2, kFlagA = 4, kFlagZ = 8, kFlagS = 16, kFlagV = 32,
-  kFlagsAll = 63, kFlagsNoCarry = 62, kFlagsCV = 33,
+  kFlagC = 1,
+  kFlagP = 2,
+  kFlagA = 4,
+  kFlagZ = 8,
+  kFlagS = 16,
+  kFlagV = 32,
+  kFlagsAll = 63,
+  kFlagsNoCarry = 62,
+  kFlagsCV = 33,
 };
 /// The flags that a condition reads, as FlagBits.
 std::uint8_t flags_read_by(Condition condition);
@@ -85,7 +93,12 @@ struct Block {
   std::uint32_t byte_length = 0;   ///< of all its instructions; start + length > 4096: reaches the next page
   std::uint16_t insn_count = 0;
   bool alone = false;  ///< a single instruction translated to run with CoreState::alone set
-  void clear() { insts.clear(); start_offset = byte_length = 0; insn_count = 0; alone = false; }
+  void clear() {
+    insts.clear();
+    start_offset = byte_length = 0;
+    insn_count = 0;
+    alone = false;
+  }
 };
 
 /// The type of the value that an instruction defines; Type::none if it defines none.
@@ -96,9 +109,10 @@ std::string print(const Block& block);
 /// Empty if the block obeys the rules above and types agree; else what is wrong and where.
 std::string verify(const Block& block);
 
-/// Passes. Each keeps the meaning of the block as seen at every guest instruction that may trap and at its end.
-void remove_dead_flags(Block& block);   ///< clears flags_out bits that nothing can observe
+/// Passes. Each keeps the meaning of the block as seen at every guest instruction that may trap and at its
+/// end.
+void remove_dead_flags(Block& block);   ///< clears flags_out where nothing can observe any of it
 void remove_dead_values(Block& block);  ///< drops operations without effect whose result is unused
-void fold_constants(Block& block);      ///< evaluates and simplifies; forwards LoadReg after StoreReg
+void fold_constants(Block& block);      ///< evaluates constants, drops neutral operations
 
 }  // namespace hindsight::engine::ir
