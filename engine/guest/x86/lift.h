@@ -12,38 +12,10 @@
 
 #include "engine/guest/x86/cpu_state.h"
 #include "engine/guest/x86/decode.h"
+#include "engine/guest/x86/system_bits.h"
 #include "engine/ir/builder.h"
 
 namespace hindsight::engine::guest::x86 {
-
-/// Exception vectors (SDM vol. 3, table 6-1).
-enum Exception : std::uint32_t {
-  kDE = 0,
-  kDB = 1,
-  kNMI = 2,
-  kBP = 3,
-  kOF = 4,
-  kBR = 5,
-  kUD = 6,
-  kNM = 7,
-  kDF = 8,
-  kTS = 10,
-  kNP = 11,
-  kSS = 12,
-  kGP = 13,
-  kPF = 14,
-  kMF = 16,
-  kAC = 17,
-  kMC = 18,
-  kXM = 19,
-};
-
-/// Bits of CpuState::rflags_system.
-namespace rflags {
-constexpr std::uint64_t kTF = 1u << 8, kIF = 1u << 9, kDF = 1u << 10, kIopl = 3u << 12, kNT = 1u << 14,
-                        kRF = 1u << 16, kVM = 1u << 17, kAC = 1u << 18, kVIF = 1u << 19, kVIP = 1u << 20,
-                        kID = 1u << 21;
-}  // namespace rflags
 
 class LiftContext {
  public:
@@ -52,11 +24,24 @@ class LiftContext {
 
   /// `offset`: of the instruction from the block's page base. `mode_bits`: CoreState::mode >> mode::kShift.
   LiftContext(ir::Builder& builder, const Decoded& decoded, std::uint64_t mode_bits, std::int64_t offset)
-      : b(builder), d(decoded), mode(mode_bits), offset_(offset) {}
+      : b(builder), d(decoded), mode(mode_bits), mode_after_(mode_bits), offset_(offset) {}
 
   ir::Builder& b;
   const Decoded& d;
   const std::uint64_t mode;  ///< bits of x86::mode, unshifted
+
+  // x87 TOP is known at translation: mode carries it. A lift function that changes it calls set_fpu_top once,
+  // among its commits. The lifter lifts the next instruction with mode_after() as its mode bits, and ends the
+  // block by JumpIndirect instead of Jump or Branch when mode_after() differs from the mode at block entry.
+  [[nodiscard]] unsigned fpu_top() const { return (mode_after_ >> mode::kTopShift) & 7; }
+  [[nodiscard]] std::uint64_t mode_after() const { return mode_after_; }
+  /// Commits TOP to the state and to CoreState::mode, whose highest byte holds the mode bits 8..15.
+  void set_fpu_top(unsigned top) {
+    mode_after_ =
+        (mode_after_ & ~(std::uint64_t{7} << mode::kTopShift)) | (std::uint64_t{top & 7u} << mode::kTopShift);
+    b.store_reg(Type::I8, offsetof(CpuState, ftop), constant(Type::I8, top & 7u));
+    b.store_reg(Type::I8, offsetof(CpuState, mode) + 7, constant(Type::I8, mode_after_ >> 8));
+  }
 
   [[nodiscard]] bool code64() const { return (mode & mode::kCode64) != 0; }
   [[nodiscard]] bool user() const { return (mode & mode::kUser) != 0; }
@@ -131,8 +116,8 @@ class LiftContext {
   /// Raises an exception in place of the instruction.
   void raise(std::uint32_t vector);
   void raise(std::uint32_t vector, std::uint32_t error_code);
-  void raise_ud() { raise(kUD); }
-  void raise_gp() { raise(kGP, 0); }
+  void raise_ud() { raise(exception::kUd); }
+  void raise_gp() { raise(exception::kGp, 0); }
   /// Calls a helper that has done everything and returned the linear pc to go on at.
   void end_with_call(const ir::HelperInfo& helper, Value a = ir::kNoValue, Value b_ = ir::kNoValue,
                      Value c_ = ir::kNoValue);
@@ -143,13 +128,14 @@ class LiftContext {
   Value direction_step(unsigned bytes);  ///< +bytes or -bytes (I64) as DF says
  private:
   Value read(unsigned number, std::uint32_t extra_access);
+  std::uint64_t mode_after_;
   Value address_ = ir::kNoValue;
   Value linear_ = ir::kNoValue;
   std::int64_t offset_;
   bool ended_ = false;
 };
 
-/// Reports a guest #UD: the helper behind raise(kUD) and others: (state, vector, error code, has error code).
+/// Reports a guest #UD: the helper behind raise(exception::kUd) and others: (state, vector, error code, has error code).
 extern const ir::HelperInfo kRaiseHelper;
 
 }  // namespace hindsight::engine::guest::x86
