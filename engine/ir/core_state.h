@@ -40,10 +40,13 @@ enum class TrapKind : std::uint32_t {
                    ///< write to translated code or to a page table, watched page)
 };
 
+/// Why redo_alone was asked for; in Trap::error_code.
+enum class AloneReason : std::uint32_t { device = 1, tracked_page = 2 };
+
 struct Trap {
   TrapKind kind;
   std::uint32_t vector;
-  std::uint32_t error_code;
+  std::uint32_t error_code;  ///< or an AloneReason
   std::uint32_t has_error_code;
   std::uint64_t address;  ///< the faulting linear address of a page fault
 };

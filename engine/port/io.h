@@ -21,7 +21,8 @@ class IoHandler {
   [[nodiscard]] virtual std::uint64_t peek(std::uint64_t offset, unsigned size) const = 0;
 };
 
-/// Where devices are mapped. Ranges must not overlap within a space (CHECK). Reads of unmapped addresses give
+/// Where devices are mapped. A range that overlaps one already mapped
+/// is not mapped, and logged: guests may program base registers as they like. Reads of unmapped addresses give
 /// all ones; writes are dropped. Handlers are borrowed and must outlive the bus or be unmapped.
 class IoBus {
  public:

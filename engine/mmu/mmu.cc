@@ -1,0 +1,482 @@
+#include "engine/mmu/mmu.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/check.h"
+
+namespace hindsight::engine::mmu {
+namespace {
+
+constexpr unsigned slot_of(std::uint64_t address) { return (address >> kPageBits) & (ir::kTlbSize - 1); }
+constexpr std::uint64_t page_of(std::uint64_t address) { return address & ~kPageMask; }
+
+/// Linear addresses of long mode are 48 bits, sign-extended (SDM vol. 1, 3.3.7.1).
+constexpr std::uint64_t canonical(std::uint64_t address) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16);
+}
+
+void invalidate_fast(ir::TlbEntry& entry) { entry.tag = ir::kTlbInvalid; }
+
+template <std::size_t N>
+void invalidate_array(ir::TlbEntry (&entries)[N]) {
+  for (auto& entry : entries) invalidate_fast(entry);
+}
+
+bool needs_alone(ir::CoreState& s, ir::AloneReason reason) {
+  if (s.alone) return false;
+  s.trap = {ir::TrapKind::redo_alone, 0, static_cast<std::uint32_t>(reason), 0, 0};
+  return true;
+}
+
+}  // namespace
+
+Mmu::Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code)
+    : memory_(memory),
+      bus_(bus),
+      guest_(guest),
+      code_(code),
+      tables_(memory.page_count()),
+      write_places_(memory.page_count(), kNowhere) {
+  for (auto& space : spaces_) clear(space);
+  memory_.set_watcher(*this);
+}
+
+// ---- address spaces
+// -------------------------------------------------------------------------------------------
+
+void Mmu::clear(AddressSpace& space) {
+  for (auto& view : space.views) {
+    if (view == nullptr) continue;
+    invalidate_array(view->fast.read);
+    invalidate_array(view->fast.write);
+    view->walked.fill({});
+  }
+  for (auto& entry : space.jumps.entries) entry.tag = ir::kTlbInvalid;
+  space.jump_pages.reset();
+}
+
+Mmu::AddressSpace& Mmu::select_space(std::uint64_t root) {
+  ++uses_;
+  if (current_ != nullptr && current_->root == root) return *current_;
+  AddressSpace* oldest = &spaces_[0];
+  for (auto& space : spaces_) {
+    if (space.id != 0 && space.root == root) {
+      space.last_use = uses_;
+      return *(current_ = &space);
+    }
+    if (space.last_use < oldest->last_use) oldest = &space;
+  }
+  clear(*oldest);
+  oldest->root = root;
+  oldest->id = next_space_id_++;
+  oldest->last_use = uses_;
+  return *(current_ = oldest);
+}
+
+Mmu::View& Mmu::view_of(AddressSpace& space, unsigned privilege) {
+  auto& view = space.views[privilege];
+  if (view == nullptr) {
+    view = std::make_unique<View>();
+    invalidate_array(view->fast.read);
+    invalidate_array(view->fast.write);
+  }
+  return *view;
+}
+
+void Mmu::context_changed(ir::CoreState& state) {
+  const ir::ViewKey key = guest_.view_key(state, ir::kAccessPlain);
+  AddressSpace& space = select_space(key.root);
+  state.view = &view_of(space, key.privilege).fast;
+  state.jumps = &space.jumps;
+  state.mode = guest_.mode(state);
+}
+
+void Mmu::enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code) {
+  AddressSpace& space = *current_;
+  CHECK(state.jumps == &space.jumps, "jump table of another address space");
+  const std::uint64_t tag = pc ^ state.mode;
+  space.jumps.entries[ir::jump_slot(tag)] = {tag, code};
+  space.jump_pages.set((pc >> kPageBits) & 4095);
+}
+
+void Mmu::forget_jumps() {
+  for (auto& space : spaces_) {
+    for (auto& entry : space.jumps.entries) entry.tag = ir::kTlbInvalid;
+    space.jump_pages.reset();
+  }
+}
+
+void Mmu::forget_all() {
+  for (auto& space : spaces_) clear(space);
+  for (std::uint64_t page = 0; page < tables_.size(); ++page) {
+    tables_[page] = {};
+    write_places_[page] = kNowhere;
+    memory_.unmark(page, PhysicalMemory::kTable);
+    memory_.unmark(page, PhysicalMemory::kWriteCached);
+  }
+}
+
+// ---- page tables
+// ----------------------------------------------------------------------------------------------
+
+std::uint64_t Mmu::read_entry(GuestPhys address, unsigned size, unsigned level, std::uint64_t span_base) {
+  const auto page = memory_.ram_page(address);
+  if (!page) return ~std::uint64_t{0};
+  TableUse& use = tables_[*page];
+  const std::uint32_t space = current_->id;
+  if (!(memory_.flags(*page) & PhysicalMemory::kTable)) {
+    memory_.mark(*page, PhysicalMemory::kTable);
+    use = {span_base, space, static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(size), false, 0};
+  } else if (use.level != level || use.span_base != span_base || use.entry_size != size) {
+    use.ambiguous = true;
+  } else if (use.space != space) {
+    use.space = kShared;
+  }
+  use.writes = 0;
+  std::uint64_t entry = 0;
+  std::memcpy(&entry, memory_.page(*page) + (address.value & kPageMask), size);
+  return entry;
+}
+
+void Mmu::write_entry(GuestPhys address, unsigned size, std::uint64_t value) {
+  const auto page = memory_.ram_page(address);
+  if (!page) return;
+  memory_.dirty(*page);
+  std::memcpy(memory_.host(*page) + (address.value & kPageMask), &value, size);
+}
+
+Mmu::Span Mmu::span_of(const TableUse& use, GuestPhys address) const {
+  if (use.ambiguous) return {0, 0, true, kShared};
+  const unsigned index_bits = use.entry_size == 8 ? 9 : 10;
+  const std::uint64_t entry_span = kPageSize << (index_bits * (use.level - 1u));
+  const std::uint64_t first_entry = (address.value & kPageMask) / use.entry_size;
+  const std::uint64_t entries = 8u / use.entry_size;
+  const std::uint64_t first = canonical(use.span_base + first_entry * entry_span);
+  return {first, first + entries * entry_span - 1, false, use.space};
+}
+
+void Mmu::table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) {
+  const std::uint64_t page = *memory_.ram_page(address);
+  TableUse& use = tables_[page];
+  if (++use.writes >= kWritesUntilForgotten) return forget_table(page);
+  constexpr std::uint64_t kPresentLow = 1, kPresentHigh = std::uint64_t{1} << 32;
+  const bool was_present = (before & kPresentLow) || (use.entry_size == 4 && (before & kPresentHigh));
+  if (was_present && before != after) invalidate(span_of(use, address));
+}
+
+void Mmu::forget_table(std::uint64_t ram_page) {
+  const TableUse& use = tables_[ram_page];
+  const GuestPhys page = memory_.address_of(ram_page);
+  Span whole = span_of(use, page);
+  whole.last = span_of(use, page + (kPageSize - 8)).last;
+  invalidate(whole);
+  memory_.unmark(ram_page, PhysicalMemory::kTable);
+}
+
+void Mmu::invalidate(const Span& span) {
+  for (auto& space : spaces_) {
+    if (space.id == 0) continue;
+    if (span.space != kShared && span.space != space.id) continue;
+    invalidate_in(space, span);
+  }
+}
+
+void Mmu::invalidate_in(AddressSpace& space, const Span& span) {
+  if (span.all) return clear(space);
+  const auto covered = [&](std::uint64_t tag) {
+    return tag != ir::kTlbInvalid && tag - span.first <= span.last - span.first;
+  };
+  const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
+  const unsigned count = pages < ir::kTlbSize ? static_cast<unsigned>(pages) : ir::kTlbSize;
+  const unsigned start = slot_of(span.first);
+  for (auto& view : space.views) {
+    if (view == nullptr) continue;
+    for (unsigned i = 0; i < count; ++i) {
+      const unsigned slot = (start + i) & (ir::kTlbSize - 1);
+      if (covered(view->fast.read[slot].tag)) invalidate_fast(view->fast.read[slot]);
+      if (covered(view->fast.write[slot].tag)) invalidate_fast(view->fast.write[slot]);
+      if (covered(view->walked[slot].tag)) view->walked[slot] = {};
+    }
+  }
+  drop_jumps(space, span);
+}
+
+void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
+  const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
+  bool any = pages >= 4096;
+  for (std::uint64_t i = 0; !any && i < pages; ++i)
+    any = space.jump_pages[((span.first >> kPageBits) + i) & 4095];
+  if (!any) return;
+  for (auto& entry : space.jumps.entries) {
+    // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
+    const std::uint64_t pc = canonical(entry.tag);
+    if (entry.tag != ir::kTlbInvalid && page_of(pc) - span.first <= span.last - span.first)
+      entry.tag = ir::kTlbInvalid;
+  }
+  for (std::uint64_t i = 0; i < pages && i < 4096; ++i)
+    space.jump_pages.reset(((span.first >> kPageBits) + i) & 4095);
+}
+
+// ---- write access
+// ---------------------------------------------------------------------------------------------
+
+void Mmu::grant(View& view, unsigned privilege, std::uint64_t address, const Translation& t, bool write) {
+  const auto page = memory_.ram_page(t.page);
+  if (!page) return;
+  const unsigned slot = slot_of(address);
+  const auto addend = reinterpret_cast<std::uint64_t>(memory_.host(*page)) - page_of(address);
+  view.fast.read[slot] = {page_of(address), addend};
+  if (!write || (memory_.flags(*page) & (PhysicalMemory::kCode | PhysicalMemory::kTable))) return;
+  view.fast.write[slot] = {page_of(address), addend};
+  const auto space_index = static_cast<unsigned>(current_ - spaces_.data());
+  const Place place = 1 + ((space_index * kPrivileges + privilege) * ir::kTlbSize + slot);
+  const auto holds = [&](Place p) {
+    const unsigned index = (p - 1) / ir::kTlbSize;
+    const auto& other = spaces_[index / kPrivileges].views[index % kPrivileges];
+    const ir::TlbEntry& entry = other->fast.write[(p - 1) % ir::kTlbSize];
+    return entry.tag != ir::kTlbInvalid && entry.tag + entry.addend == page_of(address) + addend;
+  };
+  Place& known = write_places_[*page];
+  if (known == kNowhere || (known != kManyPlaces && (known == place || !holds(known))))
+    known = place;
+  else
+    known = kManyPlaces;
+  memory_.grant_write(*page);
+}
+
+void Mmu::drop_write_access(std::uint64_t ram_page) {
+  const auto host = reinterpret_cast<std::uint64_t>(memory_.host(ram_page));
+  const auto drop = [&](View& view, unsigned slot) {
+    ir::TlbEntry& entry = view.fast.write[slot];
+    if (entry.tag != ir::kTlbInvalid && entry.tag + entry.addend == host) invalidate_fast(entry);
+  };
+  const Place place = write_places_[ram_page];
+  write_places_[ram_page] = kNowhere;
+  if (place != kManyPlaces && place != kNowhere) {
+    const unsigned view = (place - 1) / ir::kTlbSize;
+    drop(*spaces_[view / kPrivileges].views[view % kPrivileges], (place - 1) % ir::kTlbSize);
+    return;
+  }
+  for (auto& space : spaces_)
+    for (auto& view : space.views)
+      for (unsigned slot = 0; view != nullptr && slot < ir::kTlbSize; ++slot) drop(*view, slot);
+}
+
+void Mmu::drop_all_write_access() {
+  for (auto& space : spaces_)
+    for (auto& view : space.views)
+      if (view != nullptr) invalidate_array(view->fast.write);
+  std::fill(write_places_.begin(), write_places_.end(), kNowhere);
+}
+
+// ---- translation
+// ----------------------------------------------------------------------------------------------
+
+const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t address, ir::AccessKind kind,
+                                       std::uint32_t access) {
+  const std::uint8_t wanted = kind == ir::AccessKind::read    ? kRead
+                              : kind == ir::AccessKind::write ? kWrite
+                                                              : kFetch;
+  const unsigned privilege = guest_.view_key(state, access).privilege;
+  View& view = view_of(*current_, privilege);
+  Translation& t = view.walked[slot_of(address)];
+  const bool same = t.tag == page_of(address);
+  if (same && (t.permissions & wanted)) {
+    if (kind != ir::AccessKind::fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
+    return &t;
+  }
+  const ir::Walk walk = guest_.walk(state, address, kind, access, *this);
+  if (!walk.ok) return nullptr;
+  std::uint8_t permissions = wanted;
+  if (kind != ir::AccessKind::fetch) permissions |= kRead;
+  if (walk.writable_now) permissions |= kWrite;
+  if (same && t.page == walk.page) permissions |= t.permissions;
+  t = {page_of(address), walk.page, permissions};
+  if (kind != ir::AccessKind::fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
+  return &t;
+}
+
+std::optional<std::uint64_t> Mmu::fetch_page(ir::CoreState& state, std::uint64_t pc) {
+  const Translation* t = translate(state, pc, ir::AccessKind::fetch, ir::kAccessPlain);
+  return t == nullptr ? std::nullopt : memory_.ram_page(t->page);
+}
+
+// ---- accesses
+// -------------------------------------------------------------------------------------------------
+
+bool Mmu::read_in_page(ir::CoreState& s, std::uint64_t address, const Translation& t, void* out,
+                       unsigned size) {
+  const std::uint64_t offset = address & kPageMask;
+  if (const auto page = memory_.ram_page(t.page)) {
+    std::memcpy(out, memory_.page(*page) + offset, size);
+    return true;
+  }
+  if (needs_alone(s, ir::AloneReason::device)) return false;
+  auto* bytes = static_cast<std::byte*>(out);
+  for (unsigned at = 0; at < size;) {  // a device sees accesses of 1, 2, 4 or 8 bytes
+    unsigned part = std::min(8u, size - at);
+    while (part & (part - 1)) part &= part - 1;
+    const std::uint64_t value = bus_.read_mmio(t.page + offset + at, part);
+    std::memcpy(bytes + at, &value, part);
+    at += part;
+  }
+  return true;
+}
+
+bool Mmu::store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page, std::uint64_t offset,
+                            unsigned size) const {
+  const std::uint8_t flags = memory_.flags(ram_page);
+  const GuestPhys address = memory_.address_of(ram_page) + offset;
+  if ((flags & PhysicalMemory::kCode) && code_.holds_code(address, size)) return true;
+  if (!(flags & PhysicalMemory::kTable)) return false;
+  const std::uint64_t first = offset & ~std::uint64_t{7}, last = (offset + size - 1) & ~std::uint64_t{7};
+  for (std::uint64_t at = first; at <= last; at += 8) {
+    const Span span = span_of(tables_[ram_page], memory_.address_of(ram_page) + at);
+    if (span.all || state.page_base - span.first <= span.last - span.first) return true;
+  }
+  return false;
+}
+
+bool Mmu::write_in_page(ir::CoreState& s, std::uint64_t address, const Translation& t, const void* data,
+                        unsigned size) {
+  const std::uint64_t offset = address & kPageMask;
+  if (const auto page = memory_.ram_page(t.page)) {
+    if (!s.alone && store_needs_alone(s, *page, offset, size))
+      return !needs_alone(s, ir::AloneReason::tracked_page);
+    memory_.write_tracked(*page, offset, data, size);
+    return true;
+  }
+  if (needs_alone(s, ir::AloneReason::device)) return false;
+  const auto* bytes = static_cast<const std::byte*>(data);
+  for (unsigned at = 0; at < size;) {
+    unsigned part = std::min(8u, size - at);
+    while (part & (part - 1)) part &= part - 1;
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes + at, part);
+    bus_.write_mmio(t.page + offset + at, part, value);
+    at += part;
+  }
+  return true;
+}
+
+bool Mmu::read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigned size,
+                     std::uint32_t access) {
+  const auto kind = (access & ir::kAccessWriteIntent) ? ir::AccessKind::write : ir::AccessKind::read;
+  const unsigned room = static_cast<unsigned>(kPageSize - (address & kPageMask));
+  const Translation* t = translate(s, address, kind, access);
+  if (t == nullptr) return false;
+  if (kind == ir::AccessKind::write && !s.alone) {
+    // the store that follows must not fail: ask for solitude now
+    const auto page = memory_.ram_page(t->page);
+    if (page && store_needs_alone(s, *page, address & kPageMask, std::min(size, room)))
+      return !needs_alone(s, ir::AloneReason::tracked_page);
+  }
+  if (size <= room) return read_in_page(s, address, *t, out, size);
+  const Translation first = *t;
+  const Translation* second = translate(s, page_of(address) + kPageSize, kind, access);
+  if (second == nullptr) return false;
+  if (kind == ir::AccessKind::write && !s.alone) {
+    const auto page = memory_.ram_page(second->page);
+    if (page && store_needs_alone(s, *page, 0, size - room))
+      return !needs_alone(s, ir::AloneReason::tracked_page);
+  }
+  return read_in_page(s, address, first, out, room) &&
+         read_in_page(s, address + room, *second, static_cast<std::byte*>(out) + room, size - room);
+}
+
+bool Mmu::write_bytes(ir::CoreState& s, std::uint64_t address, const void* data, unsigned size,
+                      std::uint32_t access) {
+  const unsigned room = static_cast<unsigned>(kPageSize - (address & kPageMask));
+  const Translation* t = translate(s, address, ir::AccessKind::write, access);
+  if (t == nullptr) return false;
+  if (size <= room) return write_in_page(s, address, *t, data, size);
+  const Translation first = *t;
+  const Translation* second = translate(s, page_of(address) + kPageSize, ir::AccessKind::write, access);
+  if (second == nullptr) return false;
+  const auto* bytes = static_cast<const std::byte*>(data);
+  // both halves or neither: ask about the second before writing the first
+  const auto second_page = memory_.ram_page(second->page);
+  if (!s.alone && (!second_page || store_needs_alone(s, *second_page, 0, size - room)))
+    return !needs_alone(s, ir::AloneReason::tracked_page);
+  return write_in_page(s, address, first, data, room) &&
+         write_in_page(s, address + room, *second, bytes + room, size - room);
+}
+
+std::byte* Mmu::span(ir::CoreState& s, std::uint64_t address, bool write, std::uint32_t access,
+                     std::uint64_t* length) {
+  const Translation* t = translate(s, address, write ? ir::AccessKind::write : ir::AccessKind::read, access);
+  if (t == nullptr) return nullptr;
+  const auto page = memory_.ram_page(t->page);
+  if (!page) return nullptr;
+  if (write) {
+    // a page filled in bulk is not, or no longer, a page table, unless it maps the code that fills it
+    if ((memory_.flags(*page) & PhysicalMemory::kTable) && !store_needs_alone(s, *page, 0, kPageSize))
+      forget_table(*page);
+    if (memory_.flags(*page) & (PhysicalMemory::kCode | PhysicalMemory::kTable)) return nullptr;
+    memory_.dirty(*page);
+  }
+  *length = kPageSize - (address & kPageMask);
+  return memory_.host(*page) + (address & kPageMask);
+}
+
+// ---- the function table
+// ---------------------------------------------------------------------------------------
+
+struct Operations {
+  static Mmu& mmu(ir::CoreState* s) { return *static_cast<Mmu*>(s->environment); }
+
+  static std::uint64_t load(ir::CoreState* s, std::uint64_t address, std::uint32_t size,
+                            std::uint32_t access) {
+    std::uint64_t value = 0;
+    const ir::TlbEntry& entry = s->view->read[slot_of(address)];
+    if (access == ir::kAccessPlain && entry.tag == page_of(address + size - 1))
+      std::memcpy(&value, reinterpret_cast<const void*>(address + entry.addend), size);
+    else
+      mmu(s).read_bytes(*s, address, &value, size, access);
+    return value;
+  }
+  static void store(ir::CoreState* s, std::uint64_t address, std::uint64_t value, std::uint32_t size,
+                    std::uint32_t access) {
+    const ir::TlbEntry& entry = s->view->write[slot_of(address)];
+    if (access == ir::kAccessPlain && entry.tag == page_of(address + size - 1))
+      std::memcpy(reinterpret_cast<void*>(address + entry.addend), &value, size);
+    else
+      mmu(s).write_bytes(*s, address, &value, size, access);
+  }
+  static void load16(ir::CoreState* s, std::uint64_t address, std::uint32_t access) {
+    mmu(s).read_bytes(*s, address, s->wide, 16, access);
+  }
+  static void store16(ir::CoreState* s, std::uint64_t address, std::uint32_t access) {
+    mmu(s).write_bytes(*s, address, s->wide, 16, access);
+  }
+  static std::byte* span(ir::CoreState* s, std::uint64_t address, bool write, std::uint32_t access,
+                         std::uint64_t* length) {
+    return mmu(s).span(*s, address, write, access, length);
+  }
+  static void probe_write(ir::CoreState* s, std::uint64_t address, std::uint32_t size, std::uint32_t access) {
+    for (std::uint32_t at = 0; at < size; at += 16) {
+      Mmu& m = mmu(s);
+      const auto part = std::min<std::uint32_t>(16, size - at);
+      if (m.translate(*s, address + at, ir::AccessKind::write, access) == nullptr) return;
+      if (m.translate(*s, address + at + part - 1, ir::AccessKind::write, access) == nullptr) return;
+    }
+  }
+  static std::uint32_t port_in(ir::CoreState* s, std::uint16_t port, std::uint32_t size) {
+    return needs_alone(*s, ir::AloneReason::device) ? 0 : mmu(s).bus_.read_port(port, size);
+  }
+  static void port_out(ir::CoreState* s, std::uint16_t port, std::uint32_t size, std::uint32_t value) {
+    if (!needs_alone(*s, ir::AloneReason::device)) mmu(s).bus_.write_port(port, size, value);
+  }
+  static void context_changed(ir::CoreState* s) { mmu(s).context_changed(*s); }
+};
+
+const ir::MemoryOps& Mmu::operations() {
+  static constexpr ir::MemoryOps kOperations = {
+      Operations::load,    Operations::store,    Operations::load16,
+      Operations::store16, Operations::span,     Operations::probe_write,
+      Operations::port_in, Operations::port_out, Operations::context_changed};
+  return kOperations;
+}
+
+}  // namespace hindsight::engine::mmu

@@ -1,0 +1,145 @@
+// The software MMU: translations cached per address space and privilege, coherent with the page tables in
+// guest memory. Every page that a walk reads is write-tracked, and a write that changes a present entry drops
+// what was derived from it, so the guest computes as if there were no TLB at all: what is cached can never be
+// seen. Owned by the machine; the run loop's thread only.
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/ir/core_state.h"
+#include "engine/ir/guest.h"
+#include "engine/mmu/io_bus.h"
+#include "engine/mmu/physical_memory.h"
+
+namespace hindsight::engine::mmu {
+
+/// Who translated code. Told before its bytes change.
+class CodeOwner {
+ public:
+  virtual ~CodeOwner() = default;
+  /// Any of these bytes of a code page belong to translated code.
+  [[nodiscard]] virtual bool holds_code(GuestPhys address, std::uint64_t size) const = 0;
+  virtual void code_written(GuestPhys address, std::uint64_t size) = 0;
+};
+
+class Mmu final : public PageWatcher, private ir::PageTableMemory {
+ public:
+  Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code);
+
+  /// The function table for CoreState::memory; CoreState::environment must be this Mmu.
+  static const ir::MemoryOps& operations();
+  void context_changed(ir::CoreState& state);
+
+  /// The RAM page that holds the code at `pc`, translated for fetch. Sets state.trap on a fault; nullopt
+  /// without a trap when the page is not RAM.
+  [[nodiscard]] std::optional<std::uint64_t> fetch_page(ir::CoreState& state, std::uint64_t pc);
+  /// Makes `code` reachable by the inline lookup in the present address space.
+  void enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code);
+  /// Forgets every entry point of translated code.
+  void forget_jumps();
+  /// Forgets everything cached (after memory was replaced from a snapshot).
+  void forget_all();
+
+  [[nodiscard]] PhysicalMemory& memory() { return memory_; }
+
+  // PageWatcher
+  void code_written(GuestPhys address, std::uint64_t size) override { code_.code_written(address, size); }
+  void table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) override;
+  void drop_write_access(std::uint64_t ram_page) override;
+  void drop_all_write_access() override;
+
+ private:
+  enum Permission : std::uint8_t { kRead = 1, kWrite = 2, kFetch = 4 };
+  /// A walked translation, whatever lies behind it.
+  struct Translation {
+    std::uint64_t tag = ir::kTlbInvalid;
+    GuestPhys page;
+    std::uint8_t permissions = 0;
+  };
+  struct View {
+    ir::TlbView fast;
+    std::array<Translation, ir::kTlbSize> walked;
+  };
+  static constexpr unsigned kPrivileges = 3;
+  struct AddressSpace {
+    std::uint64_t root = 0;
+    std::uint64_t last_use = 0;
+    std::uint32_t id = 0;  ///< unique over time; 0: unused
+    std::array<std::unique_ptr<View>, kPrivileges> views;
+    ir::JumpTable jumps;
+    std::bitset<4096> jump_pages;  ///< by virtual page number mod 4096: may have jump entries
+  };
+  static constexpr unsigned kSpaces = 16;
+  /// What a page-table page was walked as.
+  struct TableUse {
+    std::uint64_t span_base = 0;
+    std::uint32_t space = 0;  ///< the only space that walked it, or kShared
+    std::uint8_t level = 0;
+    std::uint8_t entry_size = 8;
+    bool ambiguous = false;   ///< walked at several levels or spans
+    std::uint8_t writes = 0;  ///< entries written since it was last walked
+  };
+  /// A table page written so often without a walk has become something else: it is forgotten.
+  static constexpr std::uint8_t kWritesUntilForgotten = 64;
+  static constexpr std::uint32_t kShared = ~std::uint32_t{0};
+  struct Span {
+    std::uint64_t first, last;  ///< linear addresses, inclusive
+    bool all;
+    std::uint32_t space;
+  };
+  /// Where a granted write entry is, for taking it back: kNowhere, one place, or kManyPlaces.
+  using Place = std::uint32_t;
+  static constexpr Place kNowhere = 0, kManyPlaces = ~Place{0};
+
+  // ir::PageTableMemory
+  std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned level,
+                           std::uint64_t span_base) override;
+  void write_entry(GuestPhys address, unsigned size, std::uint64_t value) override;
+
+  AddressSpace& select_space(std::uint64_t root);
+  View& view_of(AddressSpace& space, unsigned privilege);
+  /// Finds or walks the translation of an address; nullptr with state.trap set on a fault.
+  const Translation* translate(ir::CoreState& state, std::uint64_t address, ir::AccessKind kind,
+                               std::uint32_t access);
+  void grant(View& view, unsigned privilege, std::uint64_t address, const Translation& t, bool write);
+  [[nodiscard]] Span span_of(const TableUse& use, GuestPhys address) const;
+  void invalidate(const Span& span);
+  /// Drops all that was derived from a table page and stops tracking it.
+  void forget_table(std::uint64_t ram_page);
+  void invalidate_in(AddressSpace& space, const Span& span);
+  void drop_jumps(AddressSpace& space, const Span& span);
+  static void clear(AddressSpace& space);
+
+  /// Whether a store there must be executed alone: it changes translated code or this code's own mapping.
+  [[nodiscard]] bool store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page,
+                                       std::uint64_t offset, unsigned size) const;
+
+  bool read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigned size, std::uint32_t access);
+  bool write_bytes(ir::CoreState& s, std::uint64_t address, const void* data, unsigned size,
+                   std::uint32_t access);
+  bool read_in_page(ir::CoreState& s, std::uint64_t address, const Translation& t, void* out, unsigned size);
+  bool write_in_page(ir::CoreState& s, std::uint64_t address, const Translation& t, const void* data,
+                     unsigned size);
+  std::byte* span(ir::CoreState& s, std::uint64_t address, bool write, std::uint32_t access,
+                  std::uint64_t* length);
+
+  friend struct Operations;
+
+  PhysicalMemory& memory_;
+  IoBus& bus_;
+  ir::Guest& guest_;
+  CodeOwner& code_;
+  std::array<AddressSpace, kSpaces> spaces_;
+  AddressSpace* current_ = nullptr;
+  std::uint32_t next_space_id_ = 1;
+  std::uint64_t uses_ = 0;
+  std::vector<TableUse> tables_;     ///< by RAM page
+  std::vector<Place> write_places_;  ///< by RAM page
+};
+
+}  // namespace hindsight::engine::mmu
