@@ -156,6 +156,13 @@ I multi_sad(I a, I b, unsigned imm) {
 
 I count(unsigned imm) { return _mm_cvtsi32_si128(static_cast<int>(imm & 0xFF)); }
 
+// Which of two NaNs is the result depends on the order of the operands, and a compiler may swap those of an
+// addition or multiplication: so these are assembly.
+#define ORDERED(mnemonic)                                \
+  [](I a, I b, unsigned) -> I {                          \
+    asm volatile(mnemonic " %1, %0" : "+x"(a) : "x"(b)); \
+    return a;                                            \
+  }
 #define V2(intrinsic) [](I a, I b, unsigned) -> I { return i(intrinsic(a, b)); }
 #define V1(intrinsic) [](I, I b, unsigned) -> I { return i(intrinsic(b)); }
 #define F2(intrinsic) [](I a, I b, unsigned) -> I { return i(intrinsic(f(a), f(b))); }
@@ -174,9 +181,9 @@ constexpr Row kRows[] = {
     {VecOp::AndNot, V2(_mm_andnot_si128)},
     {VecOp::Or, V2(_mm_or_si128)},
     {VecOp::Xor, V2(_mm_xor_si128)},
-    {VecOp::AddF32x4, F2(_mm_add_ps)},
+    {VecOp::AddF32x4, ORDERED("addps")},
     {VecOp::SubF32x4, F2(_mm_sub_ps)},
-    {VecOp::MulF32x4, F2(_mm_mul_ps)},
+    {VecOp::MulF32x4, ORDERED("mulps")},
     {VecOp::DivF32x4, F2(_mm_div_ps)},
     {VecOp::MinF32x4, F2(_mm_min_ps)},
     {VecOp::MaxF32x4, F2(_mm_max_ps)},
@@ -184,18 +191,18 @@ constexpr Row kRows[] = {
     {VecOp::CmpF32x4, COMPARE(ps, F, f)},
     {VecOp::AddSubF32x4, F2(_mm_addsub_ps)},
     {VecOp::RoundF32x4, choose<RoundPs, 16>},
-    {VecOp::AddF32x1, F2(_mm_add_ss)},
+    {VecOp::AddF32x1, ORDERED("addss")},
     {VecOp::SubF32x1, F2(_mm_sub_ss)},
-    {VecOp::MulF32x1, F2(_mm_mul_ss)},
+    {VecOp::MulF32x1, ORDERED("mulss")},
     {VecOp::DivF32x1, F2(_mm_div_ss)},
     {VecOp::MinF32x1, F2(_mm_min_ss)},
     {VecOp::MaxF32x1, F2(_mm_max_ss)},
     {VecOp::SqrtF32x1, [](I a, I b, unsigned) -> I { return i(_mm_move_ss(f(a), _mm_sqrt_ss(f(b)))); }},
     {VecOp::CmpF32x1, COMPARE(ss, F, f)},
     {VecOp::RoundF32x1, choose<RoundSs, 16>},
-    {VecOp::AddF64x2, D2(_mm_add_pd)},
+    {VecOp::AddF64x2, ORDERED("addpd")},
     {VecOp::SubF64x2, D2(_mm_sub_pd)},
-    {VecOp::MulF64x2, D2(_mm_mul_pd)},
+    {VecOp::MulF64x2, ORDERED("mulpd")},
     {VecOp::DivF64x2, D2(_mm_div_pd)},
     {VecOp::MinF64x2, D2(_mm_min_pd)},
     {VecOp::MaxF64x2, D2(_mm_max_pd)},
@@ -203,9 +210,9 @@ constexpr Row kRows[] = {
     {VecOp::CmpF64x2, COMPARE(pd, D, d)},
     {VecOp::AddSubF64x2, D2(_mm_addsub_pd)},
     {VecOp::RoundF64x2, choose<RoundPd, 16>},
-    {VecOp::AddF64x1, D2(_mm_add_sd)},
+    {VecOp::AddF64x1, ORDERED("addsd")},
     {VecOp::SubF64x1, D2(_mm_sub_sd)},
-    {VecOp::MulF64x1, D2(_mm_mul_sd)},
+    {VecOp::MulF64x1, ORDERED("mulsd")},
     {VecOp::DivF64x1, D2(_mm_div_sd)},
     {VecOp::MinF64x1, D2(_mm_min_sd)},
     {VecOp::MaxF64x1, D2(_mm_max_sd)},
@@ -350,6 +357,7 @@ constexpr Row kRows[] = {
     {VecOp::ShlBytes, shl_bytes},
     {VecOp::ShrBytes, shr_bytes},
 };
+#undef ORDERED
 #undef V2
 #undef V1
 #undef F2
