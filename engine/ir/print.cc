@@ -1,7 +1,8 @@
+#include <fmt/format.h>
+
 #include <array>
 
 #include "engine/ir/ir.h"
-#include "fmt/format.h"
 
 namespace hindsight::engine::ir {
 namespace {
