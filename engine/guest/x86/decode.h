@@ -45,7 +45,7 @@ struct Decoded {
   std::uint8_t scale = 0;         ///< shift count
   std::int64_t displacement = 0;  ///< sign-extended
   // immediates
-  std::int64_t immediate = 0;    ///< sign-extended from its encoded size; for Ap the offset, zero-extended
+  std::int64_t immediate = 0;    ///< extended as Operand says; for Ap the offset, zero-extended
   std::uint16_t immediate2 = 0;  ///< second immediate of ENTER (zero-extended byte); the selector of Ap
 
   [[nodiscard]] bool rex_w() const { return (rex & 8) != 0; }
@@ -80,13 +80,7 @@ class Decoder {
     std::uint16_t count = 0;
     bool has_modrm = false;
   };
-  struct Cursor;
-  const Row* find(const Decoded& d) const;
-  static bool parse_prefixes(Cursor& in, Decoded& d);
-  static bool parse_opcode(Cursor& in, Decoded& d);
-  static bool parse_memory(Cursor& in, Decoded& d);
-  static bool parse_memory16(Cursor& in, Decoded& d);
-  static bool parse_immediate(Cursor& in, Decoded& d, Operand operand);
+  [[nodiscard]] const Row* find(const Bucket& bucket, const Decoded& d) const;
 
   std::array<Bucket, 4 * 256> buckets_;
   std::vector<const Row*> rows_;

@@ -135,7 +135,8 @@ class LiftContext {
   bool ended_ = false;
 };
 
-/// Reports a guest #UD: the helper behind raise(exception::kUd) and others: (state, vector, error code, has error code).
+/// Reports a guest #UD: the helper behind raise(exception::kUd) and others: (state, vector, error code, has
+/// error code).
 extern const ir::HelperInfo kRaiseHelper;
 
 }  // namespace hindsight::engine::guest::x86
