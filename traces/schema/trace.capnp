@@ -1,4 +1,93 @@
 @0xbd5cdb1e310b7f1a;
+# The records of a trace. FORMAT.md beside this file says in which table and under which key each lies.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("hindsight::traces::schema");
+using Machine = import "machine.capnp";
+
+struct TraceHeader {
+  magic @0 :Text;          # "hindsight trace"
+  formatVersion @1 :UInt32;
+  config @2 :Machine.MachineConfig;
+}
+
+struct Progress {
+  # Written with every commit: all that happened before this instant is in the trace. What the outside
+  # delivered at the instant itself may not be.
+  icount @0 :UInt64;
+  time @1 :UInt64;         # virtual nanoseconds
+  chunks @2 :UInt64;       # how many event chunks there are
+  digests @3 :UInt64;      # how many digest records there are
+  events @4 :UInt64;       # how many events all chunks hold
+}
+
+const stopReached :UInt16 = 0;      # the limit the user set
+const stopPowerOff :UInt16 = 1;
+const stopReset :UInt16 = 2;
+const stopTripleFault :UInt16 = 3;
+const stopIdleForever :UInt16 = 4;
+const stopInterrupted :UInt16 = 5;  # the user
+
+struct End {
+  # The last record of a trace that was closed in order.
+  icount @0 :UInt64;
+  time @1 :UInt64;
+  reason @2 :UInt16;
+}
+
+const eventInput :UInt16 = 1;
+const eventSample :UInt16 = 2;
+
+struct Event {
+  # Something that crossed the border inwards. Events are in the order in which they happened.
+  icount @0 :UInt64;
+  time @1 :UInt64;         # icount stands still while every CPU is halted, so both are needed
+  kind @2 :UInt16;
+  channel @3 :UInt16;
+  size @4 :UInt32;         # of the payload
+  argument @5 :UInt64;     # samples: what was asked for (disk: the sector)
+  payload @6 :Data;        # either this holds `size` bytes,
+  pieces @7 :List(Machine.Piece);  # or these do, together
+}
+
+struct OutputRun {
+  # What a channel sent out during a chunk, to be compared in replay.
+  channel @0 :UInt16;
+  firstByte @1 :UInt64;    # position in the channel's whole output
+  firstUnit @2 :UInt64;    # how many output calls came before
+  bytes @3 :Data;          # byte channels: all that was sent
+  units @4 :List(UInt32);  # other channels, for each unit: its size, then one hash for each 512 bytes begun
+}
+
+struct EventChunk {
+  number @0 :UInt64;       # counts from 0 without a gap
+  firstEvent @1 :UInt64;   # how many events came before
+  events @2 :List(Event);
+  outputs @3 :List(OutputRun);
+}
+
+struct PartDigest {
+  name @0 :Text;           # the part's state name
+  hash @1 :UInt64;         # XXH3-64 of the state struct's canonical encoding
+  state @2 :Data;          # the canonical encoding itself, at full points only
+}
+
+struct ChannelDigest {
+  channel @0 :UInt16;
+  bytes @1 :UInt64;
+  units @2 :UInt64;
+  hashHigh @3 :UInt64;     # XXH3-128 of all bytes sent so far
+  hashLow @4 :UInt64;
+}
+
+struct Digest {
+  icount @0 :UInt64;
+  time @1 :UInt64;
+  parts @2 :List(PartDigest);
+  ram @3 :UInt64;          # sum over all pages of XXH3-64(page, seed = its index)
+  channels @4 :List(ChannelDigest);
+  full @5 :Bool;           # the parts carry their states
+  pageShift @6 :UInt8;     # pages are grouped by index >> pageShift
+  pageGroups @7 :List(UInt32);  # groups written since the digest before, ascending
+  pageHashes @8 :List(UInt16);  # for each: the low bits of the sum of its pages' hashes
+}

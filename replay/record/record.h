@@ -1,0 +1,32 @@
+// The recording driver: runs a machine from digest point to digest point and closes the trace.
+// Called by the recording session on the run loop's thread.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "engine/base/result.h"
+#include "engine/port/machine.h"
+#include "replay/record/recorder.h"
+#include "traces/store/trace_writer.h"
+
+namespace hindsight::replay::record {
+
+struct RecordOptions {
+  Icount stop_at = Icount::max();
+  std::uint64_t digest_interval = 50'000'000;           ///< instructions, at least 1
+  std::uint64_t full_state_interval = 50'000'000;       ///< instructions
+  std::function<void(engine::port::Instant)> progress;  ///< called at every digest point; may be empty
+};
+
+struct RecordResult {
+  engine::port::StopReason reason;
+  engine::port::Instant end;
+};
+
+/// `machine` was built on `recorder`, `recorder` on `writer`, and writer.begin() has been called. Fails when
+/// the trace could not be written; what is committed is usable then.
+Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& recorder,
+                                    traces::store::TraceWriter& writer, const RecordOptions& options);
+
+}  // namespace hindsight::replay::record

@@ -1,0 +1,112 @@
+// Writes a trace. The run loop hands over records; a thread of the writer's own encodes, compresses and
+// commits what has gathered, so that the machine waits for the disk only when the queue is full. Whatever
+// happens to the process, the file is usable up to its last commit. Owned by the recording session; one
+// thread calls it. Nothing here flows back into the guest.
+#pragma once
+
+#include <lmdb.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "traces/store/records.h"
+#include "traces/store/value.h"
+
+namespace hindsight::traces::store {
+
+struct WriterOptions {
+  std::chrono::milliseconds commit_interval{200};
+  std::size_t commit_bytes = std::size_t{8} << 20;   ///< gathered payload that is committed at once
+  std::size_t queue_bytes = std::size_t{64} << 20;   ///< gathered payload at which the caller waits
+  std::size_t initial_map = std::size_t{256} << 20;  ///< address space; doubled when it is full
+  bool sync = true;  ///< wait for the disk at each commit: survives power loss, not only kill -9
+};
+
+class TraceWriter final {
+ public:
+  /// Makes a new file at `path`; refuses one that exists.
+  static Result<std::unique_ptr<TraceWriter>> create(const std::string& path, WriterOptions options = {});
+  /// Without finish() the trace ends as if the recorder had been killed.
+  ~TraceWriter();
+  TraceWriter(const TraceWriter&) = delete;
+  TraceWriter& operator=(const TraceWriter&) = delete;
+
+  /// Stores `data` once, however often it is given. At most kMaxValue bytes (CHECK).
+  Piece put_piece(std::span<const std::byte> data);
+  BlobRef put_blob(std::string name, std::span<const std::byte> data);
+  /// Writes the header and returns when it is committed. Once, after the blobs it names.
+  Status begin(const MachineConfig& config);
+
+  /// In order of `event.at` (CHECK). A payload too large to stand in the event is moved into pieces.
+  void append(Event event);
+  /// Adds to what `channel` has sent. `bytes` for byte channels, `units` for the others; see OutputRun.
+  void output(std::uint16_t channel, std::uint64_t first_byte, std::uint64_t first_unit,
+              std::span<const std::byte> bytes, std::span<const std::uint32_t> units);
+  void digest(Digest digest);
+  /// All that happened before `at` has been handed over.
+  void progress(Instant at);
+  /// Writes all that is left and `end`, and closes the file.
+  Status finish(const End& end);
+
+  /// True once writing has failed; what is committed stays. finish() says why.
+  [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Batch {
+    std::vector<std::pair<Hash128, Bytes>> pieces;
+    std::vector<Event> events;
+    std::vector<OutputRun> outputs;
+    std::vector<Digest> digests;
+    std::optional<MachineConfig> config;
+    std::optional<End> end;
+    Instant from, until;
+    std::size_t bytes = 0;
+  };
+  struct Write {
+    MDB_dbi table;
+    Bytes key, value;
+  };
+
+  TraceWriter(std::string path, MDB_env* env, WriterOptions options);
+  Status create_tables();
+  void run();
+  void add_bytes(std::size_t bytes, std::unique_lock<std::mutex>& lock);
+  std::vector<Write> encode_batch(const Batch& batch);
+  void encode_chunks(const Batch& batch, std::vector<Write>& writes);
+  void add_write(std::vector<Write>& writes, std::size_t table, Bytes key, ValueKind kind,
+                 std::span<const std::byte> raw);
+  Status commit(const std::vector<Write>& writes);
+  int try_commit(const std::vector<Write>& writes);
+
+  const std::string path_;
+  MDB_env* env_;
+  const WriterOptions options_;
+  MDB_dbi tables_[kTables.size()] = {};
+
+  std::mutex mutex_;
+  std::condition_variable wake_writer_, wake_caller_;
+  Batch open_;                             // guarded by mutex_
+  bool busy_ = false;                      // guarded by mutex_: a batch is being written
+  bool closing_ = false, urgent_ = false;  // guarded by mutex_
+  std::optional<Error> failure_;           // guarded by mutex_
+  std::atomic<bool> failed_{false};
+
+  std::set<Hash128> seen_;  // the caller's
+  Instant last_event_;      // the caller's
+  std::size_t map_size_;    // the writer thread's, as is all below
+  Progress progress_;
+  Icount last_chunk_;  // the icount in the newest chunk's key
+  std::thread thread_;
+};
+
+}  // namespace hindsight::traces::store
