@@ -1,0 +1,346 @@
+#include "engine/exec/machine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+
+namespace hindsight::engine::exec {
+namespace {
+
+/// A live source is asked for input this often, in instructions.
+constexpr std::uint64_t kPollInterval = 200'000;
+/// Longest stretch between looks at stop requests.
+constexpr std::uint64_t kLongestBudget = std::uint64_t{1} << 24;
+constexpr std::size_t kSingleStepCacheLimit = 1 << 16;
+constexpr unsigned kLongestInstruction = 15;
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::create(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu,
+                                                 port::NondetSource& source, port::OutputSink& sink) {
+  auto memory = mmu::PhysicalMemory::create(options.ram_bytes);
+  if (!memory) return memory.failure();
+  return std::unique_ptr<Machine>(new Machine(options, guest, cpu, source, sink, std::move(*memory)));
+}
+
+Machine::Machine(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu, port::NondetSource& source,
+                 port::OutputSink& sink, std::unique_ptr<mmu::PhysicalMemory> memory)
+    : options_(options),
+      guest_(guest),
+      cpu_(cpu),
+      source_(source),
+      sink_(sink),
+      memory_(std::move(memory)),
+      generator_(guest.registers(), options.code_cache_bytes),
+      blocks_(*memory_, generator_),
+      mmu_(*memory_, bus_, guest, blocks_) {
+  cpu_.memory = &mmu::Mmu::operations();
+  cpu_.environment = &mmu_;
+  cpu_.time_rate = options.time_rate;
+}
+
+void Machine::attach(port::InterruptSource& interrupts, std::vector<port::Stateful*> parts,
+                     std::map<port::Channel, port::InputHandler*> inputs) {
+  interrupts_ = &interrupts;
+  parts_ = std::move(parts);
+  parts_.push_back(this);
+  inputs_ = std::move(inputs);
+  state_changed();
+}
+
+void Machine::state_changed() {
+  mmu_.forget_all();
+  blocks_.clear();
+  single_steps_.clear();
+  mmu_.context_changed(cpu_);
+}
+
+void Machine::save(traces::schema::TimelineState::Builder out) const {
+  out.setIcount(icount().value);
+  out.setTimeRate(cpu_.time_rate);
+  out.setTimeWarp(cpu_.time_warp);
+}
+
+void Machine::load(traces::schema::TimelineState::Reader in) {
+  cpu_.budget = 0;
+  cpu_.budget_end = in.getIcount();
+  cpu_.time_rate = std::max<std::uint64_t>(in.getTimeRate(), 1);
+  cpu_.time_warp = in.getTimeWarp();
+}
+
+void Machine::sample(port::Channel channel, std::uint64_t argument, std::span<std::byte> out) {
+  source_.sample(now(), channel, argument, out);
+}
+
+void Machine::output(port::Channel channel, std::span<const std::byte> data) { sink_.output(now(), channel, data); }
+
+Icount Machine::icount_at(VirtualTime time) const {
+  if (time == VirtualTime::max()) return Icount::max();
+  if (time.value <= cpu_.time_warp) return Icount{0};
+  __extension__ using Wide = unsigned __int128;
+  const Wide scaled = Wide{time.value - cpu_.time_warp} << 16;
+  const Wide count = (scaled + cpu_.time_rate - 1) / cpu_.time_rate;
+  return count > Icount::max().value ? Icount::max() : Icount{static_cast<std::uint64_t>(count)};
+}
+
+// ---- the loop -------------------------------------------------------------------------------------------------
+
+port::StopReason Machine::run(Icount until) {
+  for (;;) {
+    if (stop_requested_.exchange(false, std::memory_order_relaxed)) return port::StopReason::interrupted;
+    if (power_ == port::PowerEvent::power_off) return port::StopReason::power_off;
+    if (power_ == port::PowerEvent::reset) return port::StopReason::reset;
+    if (icount() >= until) return port::StopReason::reached;
+    timers_.fire_due(now().time);
+    poll_inputs();
+    if (interrupts_->pending() && guest_.accepts_interrupt(cpu_) && !deliver_interrupt())
+      return port::StopReason::triple_fault;
+    if (cpu_.halted) {
+      if (!idle()) return port::StopReason::idle_forever;
+      continue;
+    }
+    grant_budget(until);
+    if (!execute()) return port::StopReason::triple_fault;
+  }
+}
+
+void Machine::poll_inputs() {
+  const port::Instant present = now();
+  const port::Instant next = source_.next_input();
+  const bool known = next.icount != Icount::max();
+  if (known ? present < next : (!poll_now_ && present.icount < next_poll_)) return;
+  poll_now_ = false;
+  next_poll_ = present.icount + kPollInterval;
+  arrived_.clear();
+  source_.drain(present, arrived_);
+  for (const port::Input& input : arrived_) {
+    const auto handler = inputs_.find(input.channel);
+    if (handler != inputs_.end() && handler->second != nullptr) handler->second->input(input.payload);
+  }
+}
+
+bool Machine::deliver_interrupt() {
+  const std::uint8_t vector = interrupts_->acknowledge();
+  cpu_.halted = 0;
+  if (guest_.deliver_interrupt(cpu_, vector)) return true;
+  return cpu_.trap.kind != ir::TrapKind::none && deliver_trap();
+}
+
+bool Machine::idle() {
+  const port::Instant present = now();
+  const VirtualTime target = source_.idle(present, timers_.next());
+  if (target == VirtualTime::max()) return false;
+  if (target > present.time) cpu_.time_warp += target - present.time;
+  else poll_now_ = true;
+  return true;
+}
+
+void Machine::grant_budget(Icount until) {
+  const Icount present = icount();
+  const port::Instant next = source_.next_input();
+  const Icount input = next.icount != Icount::max() ? next.icount : next_poll_;
+  Icount end = std::min({until, icount_at(timers_.next()), input, present + kLongestBudget});
+  if (end <= present) end = present + 1;
+  cpu_.budget_end = end.value;
+  cpu_.budget = static_cast<std::int64_t>(end - present);
+}
+
+/// Runs until the budget is used up or the loop has to look. False: the CPU shut down.
+bool Machine::execute() {
+  using host::x64::ExitKind;
+  while (cpu_.budget > 0) {
+    if (options_.engine == EngineKind::interpreter || guest_.must_run_alone(cpu_)) return step_alone();
+    CachedBlock* block = block_at(cpu_.pc);
+    if (block == nullptr) {
+      if (cpu_.trap.kind == ir::TrapKind::none) return step_alone();
+      return deliver_trap();
+    }
+    if (block->insn_count > cpu_.budget) return step_alone();
+    for (;;) {
+      const host::x64::ExitInfo exit = generator_.run(&cpu_, block->code.entry);
+      if (exit.kind == ExitKind::trap) {
+        if (!handle_trap_exit()) return false;
+        if (cpu_.leave) return true;
+        break;
+      }
+      if (exit.kind == ExitKind::leave) return cpu_.leave = 0, true;
+      if (exit.kind == ExitKind::budget) break;
+      // unlinked or lookup: control may go on without another look
+      CachedBlock* next = block_at(cpu_.pc);
+      if (next == nullptr || next->insn_count > cpu_.budget) break;
+      if (exit.kind == ExitKind::unlinked && !next->crosses_page && blocks_.find(block->key) == block)
+        blocks_.link(exit.site, *next);
+      block = next;
+    }
+    if (cpu_.budget > 0 && cpu_.trap.kind != ir::TrapKind::none && !deliver_trap()) return false;
+  }
+  return true;
+}
+
+/// After generated code stopped at an instruction. Sets cpu_.leave when the loop must look.
+bool Machine::handle_trap_exit() {
+  if (cpu_.trap.kind == ir::TrapKind::guest) return deliver_trap();
+  const bool device = cpu_.trap.error_code == static_cast<std::uint32_t>(ir::AloneReason::device);
+  cpu_.trap = {};
+  if (device) note_io_site(cpu_.pc);
+  const bool alive = step_alone();
+  cpu_.leave = 1;
+  return alive;
+}
+
+bool Machine::deliver_trap() {
+  CHECK(cpu_.trap.kind == ir::TrapKind::guest, "trap of kind {} at icount {}",
+        static_cast<unsigned>(cpu_.trap.kind), icount().value);
+  cpu_.irq_shadow = 0;
+  return guest_.deliver_trap(cpu_);
+}
+
+// ---- one instruction, alone -----------------------------------------------------------------------------------
+
+bool Machine::step_alone() {
+  ++counters_.alone;
+  const ir::Block* block = single_step_block();
+  if (block == nullptr) return deliver_trap();
+  cpu_.irq_shadow = 0;
+  cpu_.alone = 1;
+  interp::Outcome outcome = interpreter_.run(*block, cpu_);
+  cpu_.alone = 0;
+  cpu_.leave = 0;
+  if (outcome == interp::Outcome::completed) guest_.after_instruction(cpu_);
+  return cpu_.trap.kind == ir::TrapKind::none || deliver_trap();
+}
+
+const ir::Block* Machine::single_step_block() {
+  const auto ram_page = mmu_.fetch_page(cpu_, cpu_.pc);
+  if (!ram_page) {
+    if (cpu_.trap.kind == ir::TrapKind::none) {
+      log::warn("exec", "code outside RAM at {:#x}: refused with an invalid-opcode exception", cpu_.pc);
+      ir::raise(&cpu_, 6);
+    }
+    return nullptr;
+  }
+  const std::uint64_t offset = cpu_.pc & kPageMask;
+  const std::byte* bytes = memory_->page(*ram_page) + offset;
+  const std::uint64_t key = (memory_->address_of(*ram_page).value + offset) ^ cpu_.mode;
+  const auto known = single_steps_.find(key);
+  if (known != single_steps_.end() && known->second.length <= kPageSize - offset &&
+      std::memcmp(known->second.bytes.data(), bytes, known->second.length) == 0)
+    return &known->second.block;
+  if (!lift_at(cpu_.pc, *ram_page, 1, true)) return nullptr;
+  if (single_steps_.size() >= kSingleStepCacheLimit) single_steps_.clear();
+  SingleStep& step = single_steps_[key];
+  step.block = lifted_;
+  step.length = static_cast<std::uint8_t>(lifted_.byte_length);
+  std::memcpy(step.bytes.data(), fetched_.bytes.data(), std::min<std::size_t>(16, fetched_.size));
+  return &step.block;
+}
+
+// ---- translating ----------------------------------------------------------------------------------------------
+
+/// Lifts at pc into lifted_. False: the fetch beyond the page faulted and cpu_.trap is set.
+bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_insns, bool alone) {
+  const std::uint64_t offset = pc & kPageMask, room = kPageSize - offset;
+  fetched_.ram_page = ram_page;
+  fetched_.second_page.reset();
+  fetched_.size = room;
+  std::memcpy(fetched_.bytes.data(), memory_->page(ram_page) + offset, room);
+  struct Sites {
+    const std::unordered_set<std::uint64_t>* all;
+    std::uint64_t page;
+  } const sites{&io_sites_, memory_->address_of(ram_page).value};
+  ir::LiftRequest request{
+      .mode = cpu_.mode,
+      .pc = pc,
+      .bytes = {fetched_.bytes.data(), fetched_.size},
+      .max_insns = max_insns,
+      .alone = alone,
+      .is_io_site = [](const void* context, std::uint32_t page_offset) {
+        const auto& s = *static_cast<const Sites*>(context);
+        return s.all->contains(s.page + page_offset);
+      },
+      .io_context = &sites};
+  lifted_.clear();
+  if (guest_.lift(request, lifted_) == ir::LiftOutcome::lifted) return true;
+  fetched_.second_page = mmu_.fetch_page(cpu_, (pc & ~kPageMask) + kPageSize);
+  if (!fetched_.second_page) {
+    if (cpu_.trap.kind == ir::TrapKind::none) ir::raise(&cpu_, 6);
+    return false;
+  }
+  std::memcpy(fetched_.bytes.data() + room, memory_->page(*fetched_.second_page), kLongestInstruction);
+  fetched_.size = room + kLongestInstruction;
+  request.bytes = {fetched_.bytes.data(), fetched_.size};
+  request.max_insns = 1;
+  lifted_.clear();
+  CHECK(guest_.lift(request, lifted_) == ir::LiftOutcome::lifted, "instruction of more than {} bytes at {:#x}",
+        kLongestInstruction, pc);
+  return true;
+}
+
+/// The translated block at pc. nullptr: a fetch fault (cpu_.trap set), or code that must run alone.
+CachedBlock* Machine::block_at(std::uint64_t pc) {
+  const auto ram_page = mmu_.fetch_page(cpu_, pc);
+  if (!ram_page) return nullptr;
+  const std::uint64_t physical = memory_->address_of(*ram_page).value + (pc & kPageMask);
+  CachedBlock* block = blocks_.find(physical ^ cpu_.mode);
+  if (block != nullptr && block->crosses_page) {
+    const auto second = mmu_.fetch_page(cpu_, (pc & ~kPageMask) + kPageSize);
+    if (!second) return nullptr;
+    if (*second != block->second_page) {
+      blocks_.discard_at(block->start);
+      block = nullptr;
+    }
+  }
+  if (block == nullptr) {
+    if (io_sites_.contains(physical)) return nullptr;
+    block = translate(pc, *ram_page);
+  }
+  if (block != nullptr && !block->crosses_page) {
+    cpu_.page_base = pc & ~kPageMask;
+    mmu_.enter_jump(cpu_, pc, block->code.entry);
+  } else if (block != nullptr) {
+    cpu_.page_base = pc & ~kPageMask;
+  }
+  return block;
+}
+
+CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
+  if (!lift_at(pc, ram_page, options_.max_block_insns, false)) return nullptr;
+  memory_->mark(ram_page, mmu::PhysicalMemory::kCode);
+  const bool crosses = (pc & kPageMask) + lifted_.byte_length > kPageSize;
+  if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
+  ir::remove_dead_flags(lifted_);
+  if (options_.optimise) ir::fold_constants(lifted_);
+  auto code = generator_.compile(lifted_);
+  if (!code) {
+    ++counters_.code_cache_resets;
+    blocks_.clear();
+    mmu_.forget_jumps();
+    code = generator_.compile(lifted_);
+    CHECK(code.has_value(), "an empty code cache of {} bytes is too small for one block", options_.code_cache_bytes);
+    memory_->mark(ram_page, mmu::PhysicalMemory::kCode);
+    if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
+  }
+  ++counters_.blocks_translated;
+  counters_.instructions_translated += lifted_.insn_count;
+  const GuestPhys start = memory_->address_of(ram_page) + (pc & kPageMask);
+  return &blocks_.insert({.key = start.value ^ cpu_.mode,
+                          .start = start,
+                          .byte_length = lifted_.byte_length,
+                          .insn_count = lifted_.insn_count,
+                          .crosses_page = crosses,
+                          .second_page = fetched_.second_page.value_or(0),
+                          .code = std::move(*code),
+                          .incoming = {}});
+}
+
+void Machine::note_io_site(std::uint64_t pc) {
+  const auto ram_page = mmu_.fetch_page(cpu_, pc);
+  if (!ram_page) return;
+  const GuestPhys site = memory_->address_of(*ram_page) + (pc & kPageMask);
+  if (io_sites_.insert(site.value).second && (memory_->flags(*ram_page) & mmu::PhysicalMemory::kCode))
+    blocks_.discard_at(site);
+}
+
+}  // namespace hindsight::engine::exec
