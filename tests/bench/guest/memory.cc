@@ -8,7 +8,7 @@
 namespace bench {
 namespace {
 
-constexpr std::size_t kCopyBytes = 64 * 1024;
+constexpr std::size_t kCopyBytes = std::size_t{64} << 10;
 
 std::vector<std::uint32_t> chain;
 std::vector<std::uint64_t> source;
