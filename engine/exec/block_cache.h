@@ -13,7 +13,7 @@
 namespace hindsight::engine::exec {
 
 struct CachedBlock {
-  std::uint64_t key;          ///< physical address of the first byte ^ mode
+  std::uint64_t key;  ///< physical address of the first byte ^ mode
   GuestPhys start;
   std::uint32_t byte_length;
   std::uint16_t insn_count;

@@ -18,15 +18,17 @@ constexpr unsigned kLongestInstruction = 15;
 
 }  // namespace
 
-Result<std::unique_ptr<Machine>> Machine::create(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu,
-                                                 port::NondetSource& source, port::OutputSink& sink) {
+Result<std::unique_ptr<Machine>> Machine::create(const MachineOptions& options, ir::Guest& guest,
+                                                 ir::CoreState& cpu, port::NondetSource& source,
+                                                 port::OutputSink& sink) {
   auto memory = mmu::PhysicalMemory::create(options.ram_bytes);
   if (!memory) return memory.failure();
   return std::unique_ptr<Machine>(new Machine(options, guest, cpu, source, sink, std::move(*memory)));
 }
 
-Machine::Machine(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu, port::NondetSource& source,
-                 port::OutputSink& sink, std::unique_ptr<mmu::PhysicalMemory> memory)
+Machine::Machine(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu,
+                 port::NondetSource& source, port::OutputSink& sink,
+                 std::unique_ptr<mmu::PhysicalMemory> memory)
     : options_(options),
       guest_(guest),
       cpu_(cpu),
@@ -74,7 +76,9 @@ void Machine::sample(port::Channel channel, std::uint64_t argument, std::span<st
   source_.sample(now(), channel, argument, out);
 }
 
-void Machine::output(port::Channel channel, std::span<const std::byte> data) { sink_.output(now(), channel, data); }
+void Machine::output(port::Channel channel, std::span<const std::byte> data) {
+  sink_.output(now(), channel, data);
+}
 
 Icount Machine::icount_at(VirtualTime time) const {
   if (time == VirtualTime::max()) return Icount::max();
@@ -85,7 +89,8 @@ Icount Machine::icount_at(VirtualTime time) const {
   return count > Icount::max().value ? Icount::max() : Icount{static_cast<std::uint64_t>(count)};
 }
 
-// ---- the loop -------------------------------------------------------------------------------------------------
+// ---- the loop
+// -------------------------------------------------------------------------------------------------
 
 port::StopReason Machine::run(Icount until) {
   for (;;) {
@@ -132,8 +137,10 @@ bool Machine::idle() {
   const port::Instant present = now();
   const VirtualTime target = source_.idle(present, timers_.next());
   if (target == VirtualTime::max()) return false;
-  if (target > present.time) cpu_.time_warp += target - present.time;
-  else poll_now_ = true;
+  if (target > present.time)
+    cpu_.time_warp += target - present.time;
+  else
+    poll_now_ = true;
   return true;
 }
 
@@ -197,7 +204,8 @@ bool Machine::deliver_trap() {
   return guest_.deliver_trap(cpu_);
 }
 
-// ---- one instruction, alone -----------------------------------------------------------------------------------
+// ---- one instruction, alone
+// -----------------------------------------------------------------------------------
 
 bool Machine::step_alone() {
   ++counters_.alone;
@@ -237,7 +245,8 @@ const ir::Block* Machine::single_step_block() {
   return &step.block;
 }
 
-// ---- translating ----------------------------------------------------------------------------------------------
+// ---- translating
+// ----------------------------------------------------------------------------------------------
 
 /// Lifts at pc into lifted_. False: the fetch beyond the page faulted and cpu_.trap is set.
 bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_insns, bool alone) {
@@ -250,17 +259,17 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
     const std::unordered_set<std::uint64_t>* all;
     std::uint64_t page;
   } const sites{&io_sites_, memory_->address_of(ram_page).value};
-  ir::LiftRequest request{
-      .mode = cpu_.mode,
-      .pc = pc,
-      .bytes = {fetched_.bytes.data(), fetched_.size},
-      .max_insns = max_insns,
-      .alone = alone,
-      .is_io_site = [](const void* context, std::uint32_t page_offset) {
-        const auto& s = *static_cast<const Sites*>(context);
-        return s.all->contains(s.page + page_offset);
-      },
-      .io_context = &sites};
+  ir::LiftRequest request{.mode = cpu_.mode,
+                          .pc = pc,
+                          .bytes = {fetched_.bytes.data(), fetched_.size},
+                          .max_insns = max_insns,
+                          .alone = alone,
+                          .is_io_site =
+                              [](const void* context, std::uint32_t page_offset) {
+                                const auto& s = *static_cast<const Sites*>(context);
+                                return s.all->contains(s.page + page_offset);
+                              },
+                          .io_context = &sites};
   lifted_.clear();
   if (guest_.lift(request, lifted_) == ir::LiftOutcome::lifted) return true;
   fetched_.second_page = mmu_.fetch_page(cpu_, (pc & ~kPageMask) + kPageSize);
@@ -273,8 +282,8 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
   request.bytes = {fetched_.bytes.data(), fetched_.size};
   request.max_insns = 1;
   lifted_.clear();
-  CHECK(guest_.lift(request, lifted_) == ir::LiftOutcome::lifted, "instruction of more than {} bytes at {:#x}",
-        kLongestInstruction, pc);
+  CHECK(guest_.lift(request, lifted_) == ir::LiftOutcome::lifted,
+        "instruction of more than {} bytes at {:#x}", kLongestInstruction, pc);
   return true;
 }
 
@@ -318,7 +327,8 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
     blocks_.clear();
     mmu_.forget_jumps();
     code = generator_.compile(lifted_);
-    CHECK(code.has_value(), "an empty code cache of {} bytes is too small for one block", options_.code_cache_bytes);
+    CHECK(code.has_value(), "an empty code cache of {} bytes is too small for one block",
+          options_.code_cache_bytes);
     memory_->mark(ram_page, mmu::PhysicalMemory::kCode);
     if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
   }

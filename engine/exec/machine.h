@@ -1,11 +1,11 @@
-// The run loop: one virtual CPU, its memory, its virtual time and the border to the host, driven instruction by
-// exact instruction. Devices attach through the ports; record, replay and the debugger drive port::Machine.
-// One thread. Deterministic given the inputs of NondetSource.
+// The run loop: one virtual CPU, its memory, its virtual time and the border to the host, driven instruction
+// by exact instruction. Devices attach through the ports; record, replay and the debugger drive
+// port::Machine. One thread. Deterministic given the inputs of NondetSource.
 //
 // At every boundary where the loop looks (a deadline, the end of a slice, an input, after an instruction that
-// was executed alone or that may let an interrupt in) it does, once per Instant and in this order: timers that
-// are due, inputs, interrupt delivery. Looking more often changes nothing, because nothing can become due or
-// deliverable in between.
+// was executed alone or that may let an interrupt in) it does, once per Instant and in this order: timers
+// that are due, inputs, interrupt delivery. Looking more often changes nothing, because nothing can become
+// due or deliverable in between.
 #pragma once
 
 #include <array>
@@ -40,7 +40,7 @@ enum class EngineKind : std::uint8_t { interpreter, translator };
 struct MachineOptions {
   std::uint64_t ram_bytes;
   EngineKind engine = EngineKind::translator;
-  bool optimise = true;            ///< run the optional IR passes
+  bool optimise = true;  ///< run the optional IR passes
   unsigned max_block_insns = ir::Block::kMaxInsns;
   std::uint64_t time_rate = 1 << 16;  ///< virtual ns per instruction, times 2^16
   std::uint64_t code_cache_bytes = std::uint64_t{64} << 20;
@@ -57,16 +57,17 @@ class Machine final : public port::Machine,
                       public port::StatefulAs<traces::schema::TimelineState> {
  public:
   /// `cpu` and `guest` are the CPU's state and architecture; borrowed, like the border.
-  static Result<std::unique_ptr<Machine>> create(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu,
-                                                 port::NondetSource& source, port::OutputSink& sink);
+  static Result<std::unique_ptr<Machine>> create(const MachineOptions& options, ir::Guest& guest,
+                                                 ir::CoreState& cpu, port::NondetSource& source,
+                                                 port::OutputSink& sink);
 
   mmu::IoBus& bus() { return bus_; }
   port::TimerService& timers() { return timers_; }
   port::Clock& clock() { return clock_; }
   mmu::PhysicalMemory& memory() { return *memory_; }
 
-  /// Wires the finished board: where the CPU's interrupts come from, every stateful part (CPUs first; the machine
-  /// adds its own timeline), and who takes which input. Once, before run.
+  /// Wires the finished board: where the CPU's interrupts come from, every stateful part (CPUs first; the
+  /// machine adds its own timeline), and who takes which input. Once, before run.
   void attach(port::InterruptSource& interrupts, std::vector<port::Stateful*> parts,
               std::map<port::Channel, port::InputHandler*> inputs);
   /// Drops all that is cached of the CPU's and memory's state, after either was changed from outside.
@@ -117,7 +118,9 @@ class Machine final : public port::Machine,
     std::size_t size = 0;
   };
 
-  [[nodiscard]] Icount icount() const { return Icount{cpu_.budget_end - static_cast<std::uint64_t>(cpu_.budget)}; }
+  [[nodiscard]] Icount icount() const {
+    return Icount{cpu_.budget_end - static_cast<std::uint64_t>(cpu_.budget)};
+  }
   [[nodiscard]] VirtualTime now_at(Icount at) const { return VirtualTime{ir::virtual_time(cpu_, at.value)}; }
   [[nodiscard]] Icount icount_at(VirtualTime time) const;
 

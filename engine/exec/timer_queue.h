@@ -1,5 +1,5 @@
-// The machine's deadlines in virtual time. Owned by the machine; the run loop's thread only. Deterministic: due
-// timers fire in the order of (deadline, TimerId).
+// The machine's deadlines in virtual time. Owned by the machine; the run loop's thread only. Deterministic:
+// due timers fire in the order of (deadline, TimerId).
 #pragma once
 
 #include <functional>
