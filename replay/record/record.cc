@@ -23,8 +23,9 @@ Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& re
     full = full || !last || now.icount - last_full >= options.full_state_interval;
     if (full) last_full = now.icount;
     last = now;
-    writer.digest(digester.take(full, recorder.channel_digests()));
+    // In this order, so that no commit has a digest beyond its progress.
     writer.progress({now.icount, now.time});
+    writer.digest(digester.take(full, recorder.channel_digests()));
     if (options.progress) options.progress(now);
   };
 

@@ -1,0 +1,1 @@
+hindsight_test(record_replay_test SOURCES record_replay_test.cc DEPS replay_play replay_record)
