@@ -100,6 +100,7 @@ enum RowFlags : std::uint32_t {
   kAlone = 64,           ///< a block of its own: ends the block before it and after it (I/O, REP, system)
   kEndsBlock = 128,      ///< ends the block after it
   kProtectedOnly = 256,  ///< #UD in real-address mode
+  kString = 1024,        ///< string instruction: a block of its own when it has a REP prefix
   kModRm = 512,          ///< has a ModRM byte though no operand says so
 };
 
