@@ -12,7 +12,6 @@ constexpr unsigned kCommand = 0x04;
 constexpr unsigned kStatus = 0x06;
 constexpr unsigned kBar0 = 0x10;
 constexpr unsigned kInterruptLine = 0x3C;
-constexpr unsigned kInterruptPin = 0x3D;
 
 constexpr std::uint8_t kStatusCapabilities = 0x10;
 constexpr std::uint8_t kStatusInterrupt = 0x08;

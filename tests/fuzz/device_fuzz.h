@@ -1,6 +1,5 @@
 // The bodies of the device fuzz targets: each takes any bytes, uses its devices as an ill-meaning guest
-// would, and CHECKs that their state stays one that loads to itself. Also run with pseudo-random bytes as an
-// ordinary test.
+// would, and CHECKs that their state stays one that loads to itself.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,5 @@
-# Virtqueues and PCI configuration. The targets proper need clang: cmake -DHINDSIGHT_FUZZ=ON.
+# Virtqueues and PCI configuration.
 hindsight_module(tests_device_fuzz SOURCES device_fuzz.cc DEPS devices_virtio tests_device_support)
-hindsight_test(device_fuzz_test SOURCES device_fuzz_test.cc DEPS tests_device_fuzz)
-if(HINDSIGHT_FUZZ)
-  foreach(name virtqueue pci_config)
-    add_executable(${name}_fuzz ${name}_fuzz.cc)
-    target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
-    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
-    target_link_libraries(${name}_fuzz PRIVATE tests_device_fuzz)
-  endforeach()
-endif()
+foreach(name virtqueue pci_config)
+  hindsight_fuzzer(${name}_fuzz SOURCES ${name}_fuzz.cc DEPS tests_device_fuzz)
+endforeach()
