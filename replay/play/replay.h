@@ -14,6 +14,8 @@ namespace hindsight::replay::play {
 
 struct ReplayOptions {
   bool check_states = true;  ///< compare parts and RAM at every digest point; outputs always are
+  std::uint64_t check_interval =
+      0;  ///< skip digest points closer than this many instructions to the last one
   Icount stop_at = Icount::max();
   std::function<void(engine::port::Instant)> progress;  ///< called at every digest point; may be empty
 };

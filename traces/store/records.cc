@@ -95,7 +95,7 @@ void put(schema::MachineConfig::Builder out, const MachineConfig& config) {
   out.setCpuModel(config.cpu_model);
   auto features = out.initCpuFeatures(size_of(config.cpu_features.size()));
   for (unsigned i = 0; i < features.size(); ++i) features.set(i, config.cpu_features[i]);
-  out.setPicosecondsPerInstruction(config.picoseconds_per_instruction);
+  out.setTimeRate(config.time_rate);
   put(out.initKernel(), config.kernel);
   put(out.initInitrd(), config.initrd);
   out.setCommandLine(config.command_line);
@@ -117,7 +117,7 @@ Result<MachineConfig> get(schema::MachineConfig::Reader in) {
   config.ram_bytes = in.getRamBytes();
   config.cpu_model = string_of(in.getCpuModel());
   for (const auto feature : in.getCpuFeatures()) config.cpu_features.push_back(string_of(feature));
-  config.picoseconds_per_instruction = in.getPicosecondsPerInstruction();
+  config.time_rate = in.getTimeRate();
   config.kernel = get(in.getKernel());
   config.initrd = get(in.getInitrd());
   config.command_line = string_of(in.getCommandLine());

@@ -56,7 +56,7 @@ struct MachineConfig {
   std::uint64_t ram_bytes = 0;
   std::string cpu_model;
   std::vector<std::string> cpu_features;
-  std::uint64_t picoseconds_per_instruction = 1000;
+  std::uint64_t time_rate = 1 << 16;
   BlobRef kernel, initrd;
   std::string command_line;
   std::uint64_t disk_bytes = 0;

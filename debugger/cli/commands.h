@@ -1,0 +1,57 @@
+// The commands of the hindsight executable. Each parses nothing: main fills an options struct, and the
+// command returns the process's exit code. Called once, on the main thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hindsight::debugger::cli {
+
+/// What the exit codes mean; --help prints the same list.
+enum ExitCode : int {
+  kOk = 0,
+  kFailed = 1,    ///< a divergence, or the guest failed
+  kUsage = 2,     ///< a wrong command line
+  kBadInput = 3,  ///< a bad trace, or the host failed (a file, the disk, a port)
+};
+
+struct RunOptions {
+  std::string trace;  ///< empty: do not record
+  bool force = false;
+  std::string kernel, initrd, command_line, disk;
+  std::uint64_t memory = std::uint64_t{512} << 20;
+  std::string net = "none";
+  std::string script, input;
+  std::optional<std::uint64_t> seed;
+  std::string engine = "jit";
+  std::uint64_t stop_at = ~std::uint64_t{0};
+  std::uint64_t digest_every = 50'000'000;
+  double nanoseconds_per_instruction = 1.0;
+};
+
+struct ReplayCommandOptions {
+  std::vector<std::string> traces;
+  std::string engine = "jit";
+  std::uint64_t stop_at = ~std::uint64_t{0};
+  std::uint64_t verify_every = 0;
+};
+
+struct EventsOptions {
+  std::string trace;
+  std::uint64_t from = 0, to = ~std::uint64_t{0};
+  std::string kind;
+  bool json = false;
+};
+
+/// Records when options.trace is set, else only runs.
+int run_command(const RunOptions& options);
+/// Plays one trace again, showing what the guest printed.
+int replay_command(const ReplayCommandOptions& options);
+/// Plays every trace with all checks and prints one line for each.
+int verify_command(const ReplayCommandOptions& options);
+int info_command(const std::string& trace, bool json);
+int events_command(const EventsOptions& options);
+
+}  // namespace hindsight::debugger::cli

@@ -1,0 +1,169 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+
+#include "debugger/cli/commands.h"
+#include "replay/play/divergence.h"
+#include "traces/store/trace_reader.h"
+
+namespace hindsight::debugger::cli {
+namespace {
+
+namespace store = traces::store;
+
+int complain(const Error& failure) {
+  fmt::print(stderr, "hindsight: {}\n", failure.message);
+  return kBadInput;
+}
+
+std::string channel_name(std::uint16_t channel) {
+  return replay::play::channel_name(static_cast<engine::port::Channel>(channel));
+}
+
+/// A JSON string. What is not printable ASCII becomes \u00XX.
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string hex(std::span<const std::byte> data) {
+  std::string out;
+  for (const std::byte byte : data) out += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  return out;
+}
+
+std::string end_text(const store::TraceReader& trace) {
+  if (!trace.end()) {
+    return fmt::format("icount {}: the recorder was interrupted", trace.progress().at.icount.value);
+  }
+  return fmt::format("icount {} ({})", trace.end()->at.icount.value, store::name_of(trace.end()->reason));
+}
+
+void print_info(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes) {
+  const store::MachineConfig& config = trace.config();
+  const store::Instant last = trace.end() ? trace.end()->at : trace.progress().at;
+  fmt::print("trace         {} ({} bytes, format {})\n", trace.path(),
+             std::filesystem::file_size(trace.path()), store::kFormatVersion);
+  fmt::print("recorded by   {}\n", config.build);
+  fmt::print("machine       {}, {} MiB, {}, {} ns per instruction\n", config.board, config.ram_bytes >> 20,
+             config.cpu_model, static_cast<double>(config.time_rate) / 65536);
+  fmt::print("kernel        {} ({} bytes)\n", config.kernel.name, config.kernel.size);
+  if (config.initrd.size != 0)
+    fmt::print("initrd        {} ({} bytes)\n", config.initrd.name, config.initrd.size);
+  fmt::print("command line  {}\n", config.command_line);
+  if (config.disk_bytes != 0) fmt::print("disk          {} bytes\n", config.disk_bytes);
+  fmt::print("network       {}\n", config.net == store::NetMode::user ? "user" : "none");
+  fmt::print("ends at       {}, virtual time {:.3f} s\n", end_text(trace),
+             static_cast<double>(last.time.value) / 1e9);
+  fmt::print("events        {}\n", trace.progress().events);
+  fmt::print("digests       {}, every {} instructions\n", trace.digest_count(), config.digest_interval);
+  for (const store::TableSize& size : sizes) {
+    fmt::print("table         {:<10} {:>8} records {:>12} bytes\n", size.name, size.records, size.bytes);
+  }
+}
+
+void print_info_json(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes) {
+  const store::MachineConfig& config = trace.config();
+  const store::Instant last = trace.end() ? trace.end()->at : trace.progress().at;
+  std::string tables;
+  for (const store::TableSize& size : sizes) {
+    tables += fmt::format("{}{}:{{\"records\":{},\"bytes\":{}}}", tables.empty() ? "" : ",",
+                          json_string(size.name), size.records, size.bytes);
+  }
+  fmt::print(
+      "{{\"path\":{},\"format\":{},\"build\":{},\"board\":{},\"ramBytes\":{},\"kernel\":{},\"initrd\":{},"
+      "\"commandLine\":{},\"diskBytes\":{},\"complete\":{},\"end\":{},\"icount\":{},\"time\":{},\"events\":{}"
+      ","
+      "\"digests\":{},\"tables\":{{{}}}}}\n",
+      json_string(trace.path()), store::kFormatVersion, json_string(config.build), json_string(config.board),
+      config.ram_bytes, json_string(config.kernel.name), json_string(config.initrd.name),
+      json_string(config.command_line), config.disk_bytes, trace.end().has_value(),
+      json_string(trace.end() ? store::name_of(trace.end()->reason) : "recorder interrupted"),
+      last.icount.value, last.time.value, trace.progress().events, trace.digest_count(), tables);
+}
+
+/// One event as a line. The payload is shown as text or hexadecimal, cut to what fits a line.
+Status print_event(store::TraceReader& trace, const store::Event& event, bool json) {
+  const Result<store::Bytes> payload = trace.payload(event);
+  if (!payload) return payload.failure();
+  if (json) {
+    fmt::print(
+        "{{\"icount\":{},\"time\":{},\"kind\":{},\"channel\":{},\"argument\":{},\"size\":{},\"payload\":{}}}"
+        "\n",
+        event.at.icount.value, event.at.time.value, json_string(store::name_of(event.kind)),
+        json_string(channel_name(event.channel)), event.argument, event.size, json_string(hex(*payload)));
+    return Done{};
+  }
+  constexpr std::size_t kShown = 24;
+  const auto shown = std::span(*payload).first(std::min(kShown, payload->size()));
+  const std::string argument =
+      event.kind == store::EventKind::sample ? fmt::format(" argument {}", event.argument) : std::string();
+  fmt::print("{:>14} {:>14} {:<6} {:<14} {} bytes{}: {}{}\n", event.at.icount.value, event.at.time.value,
+             store::name_of(event.kind), channel_name(event.channel), event.size, argument, hex(shown),
+             payload->size() > kShown ? "…" : "");
+  return Done{};
+}
+
+void print_digest(const store::TraceReader& trace, std::uint64_t index, bool json) {
+  const store::Instant at = trace.digest_at(index);
+  if (json) {
+    fmt::print("{{\"icount\":{},\"time\":{},\"kind\":\"digest\"}}\n", at.icount.value, at.time.value);
+  } else {
+    fmt::print("{:>14} {:>14} digest\n", at.icount.value, at.time.value);
+  }
+}
+
+}  // namespace
+
+int info_command(const std::string& path, bool json) {
+  auto trace = store::TraceReader::open(path);
+  if (!trace) return complain(trace.failure());
+  const auto sizes = (*trace)->sizes();
+  if (!sizes) return complain(sizes.failure());
+  if (json) {
+    print_info_json(**trace, *sizes);
+  } else {
+    print_info(**trace, *sizes);
+  }
+  return kOk;
+}
+
+int events_command(const EventsOptions& options) {
+  auto trace = store::TraceReader::open(options.trace);
+  if (!trace) return complain(trace.failure());
+  const auto within = [&](Icount at) { return at.value >= options.from && at.value <= options.to; };
+  std::uint64_t digest = 0;
+  const auto digests_before = [&](Icount limit) {
+    for (; digest < (*trace)->digest_count() && (*trace)->digest_at(digest).icount < limit; ++digest) {
+      const bool wanted = options.kind.empty() || options.kind == "digest";
+      if (wanted && within((*trace)->digest_at(digest).icount)) print_digest(**trace, digest, options.json);
+    }
+  };
+  for (std::uint64_t i = 0; i < (*trace)->chunk_count(); ++i) {
+    const Result<store::Chunk> chunk = (*trace)->chunk(i);
+    if (!chunk) return complain(chunk.failure());
+    for (const store::Event& event : chunk->events) {
+      if (!within(event.at.icount)) continue;
+      digests_before(event.at.icount);
+      if (!options.kind.empty() && options.kind != store::name_of(event.kind)) continue;
+      if (const Status printed = print_event(**trace, event, options.json); !printed)
+        return complain(printed.failure());
+    }
+  }
+  digests_before(Icount::max());
+  return kOk;
+}
+
+}  // namespace hindsight::debugger::cli

@@ -1,0 +1,59 @@
+// The wiring: the only place that knows the board, the engine and the live host together. Record and run
+// build on the live host, replay on a Player; the machine is the same. Owned by a command; the run loop's
+// thread only. What is built depends on the configuration and the files' contents alone, so that a replay
+// builds the machine that was recorded.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/result.h"
+#include "engine/port/machine.h"
+#include "traces/store/records.h"
+
+namespace hindsight::debugger::cli {
+
+/// Contents of the files the board boots from.
+struct BootFiles {
+  traces::store::Bytes kernel, initrd;
+};
+
+/// The machine and all it stands on.
+class BuiltMachine {
+ public:
+  virtual ~BuiltMachine() = default;
+  virtual engine::port::Machine& machine() = 0;
+};
+
+/// `engine` is "interp" or "jit". `source` and `sink` are borrowed and outlive the machine.
+Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::MachineConfig& config,
+                                                    const BootFiles& files, const std::string& engine,
+                                                    engine::port::NondetSource& source,
+                                                    engine::port::OutputSink& sink);
+
+/// What CPUID shows, for the trace's configuration.
+[[nodiscard]] std::string cpu_model();
+
+struct LiveOptions {
+  std::string disk, net = "none", script, input;
+  std::optional<std::uint64_t> seed;
+  std::function<void()> on_quit;  ///< the user typed the escape
+};
+
+/// The live host: consoles, disk, network, entropy and clock.
+class LiveHost {
+ public:
+  virtual ~LiveHost() = default;
+  virtual engine::port::NondetSource& source() = 0;
+  virtual engine::port::OutputSink& sink() = 0;
+  [[nodiscard]] virtual std::uint64_t disk_bytes() const = 0;
+  /// What failed while the machine ran: an unreadable disk, an unfinished script.
+  [[nodiscard]] virtual std::optional<std::string> host_failure() const = 0;
+  [[nodiscard]] virtual std::optional<std::string> unfinished_script() const = 0;
+};
+
+Result<std::unique_ptr<LiveHost>> open_live_host(const LiveOptions& options);
+
+}  // namespace hindsight::debugger::cli

@@ -1,0 +1,122 @@
+// The hindsight executable: parses the command line and runs one command.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "debugger/cli/commands.h"
+#include "engine/base/log.h"
+
+namespace hindsight::debugger::cli {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes:\n"
+    "  0  done; the replay agrees with the recording\n"
+    "  1  a divergence, or the guest failed (it shut down, hung for ever, or left its script)\n"
+    "  2  a wrong command line\n"
+    "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
+
+void add_engine(CLI::App& command, std::string& engine) {
+  command.add_option("--engine", engine, "interp: the IR interpreter; jit: the translator")
+      ->check(CLI::IsMember({"interp", "jit"}))
+      ->capture_default_str();
+}
+
+void add_machine_options(CLI::App& command, RunOptions& options) {
+  command.add_option("--kernel", options.kernel, "kernel image (bzImage or PVH ELF)")->required();
+  command.add_option("--initrd", options.initrd, "initial RAM disk");
+  command.add_option("--append", options.command_line, "kernel command line");
+  command.add_option("--memory", options.memory, "size of RAM, with K, M or G")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("512M");
+  command.add_option("--disk", options.disk, "raw disk image; it is only read, writes stay in the machine");
+  command.add_option("--net", options.net, "none, or user: a network behind this process")
+      ->check(CLI::IsMember({"none", "user"}))
+      ->capture_default_str();
+  auto* script = command.add_option("--script", options.script, "console script that types for the user");
+  command.add_option("--input", options.input, "file whose bytes the serial port receives")->excludes(script);
+  command.add_option("--seed", options.seed, "draw entropy from this seed and fix the clock");
+  command
+      .add_option("--ns-per-instruction", options.nanoseconds_per_instruction, "virtual time per instruction")
+      ->check(CLI::Range(0.001, 1000.0))
+      ->capture_default_str();
+  command.add_option("--stop-at", options.stop_at, "stop at this icount");
+  add_engine(command, options.engine);
+}
+
+void add_replay_options(CLI::App& command, ReplayCommandOptions& options) {
+  add_engine(command, options.engine);
+  command.add_option("--stop-at", options.stop_at, "stop at this icount");
+  command.add_option("--verify-every", options.verify_every,
+                     "compare states only at digest points at least this many instructions apart");
+}
+
+int dispatch(int argc, char** argv) {
+  CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(kExitCodes);
+  app.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
+  std::string log;
+  app.add_option("--log", log, "what to tell, as component:level,… or level (debug, info, warn, error, off)");
+
+  RunOptions run;
+  auto* record = app.add_subcommand("record", "run a machine and write a trace");
+  record->add_option("-o,--output", run.trace, "the trace to write")->required();
+  record->add_flag("--force", run.force, "replace an existing trace");
+  record->add_option("--digest-every", run.digest_every, "instructions between digests of the whole state")
+      ->check(CLI::Range(std::uint64_t{1000}, ~std::uint64_t{0} >> 1))
+      ->capture_default_str();
+  add_machine_options(*record, run);
+  auto* only_run = app.add_subcommand("run", "run a machine without a trace");
+  add_machine_options(*only_run, run);
+
+  ReplayCommandOptions replaying;
+  auto* replay = app.add_subcommand("replay", "play a trace again, showing what the guest printed");
+  replay->add_option("trace", replaying.traces, "the trace")->required()->expected(1);
+  add_replay_options(*replay, replaying);
+  auto* verify = app.add_subcommand("verify", "play traces again and check everything");
+  verify->add_option("traces", replaying.traces, "the traces")->required();
+  add_replay_options(*verify, replaying);
+
+  std::string info_trace;
+  bool info_json = false;
+  auto* info = app.add_subcommand("info", "say what is in a trace");
+  info->add_option("trace", info_trace, "the trace")->required();
+  info->add_flag("--json", info_json, "as one JSON object");
+  EventsOptions listing;
+  auto* events = app.add_subcommand("events", "list what came from outside");
+  events->add_option("trace", listing.trace, "the trace")->required();
+  events->add_option("--from", listing.from, "first icount");
+  events->add_option("--to", listing.to, "last icount");
+  events->add_option("--kind", listing.kind, "only these")
+      ->check(CLI::IsMember({"input", "sample", "digest"}));
+  events->add_flag("--json", listing.json, "one JSON object a line");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& failure) {
+    return app.exit(failure) == 0 ? kOk : kUsage;
+  }
+  if (const Status configured = log::configure(log); !log.empty() && !configured) {
+    std::fprintf(stderr, "hindsight: --log: %s\n", configured.failure().message.c_str());
+    return kUsage;
+  }
+  if (*record || *only_run) return run_command(run);
+  if (*replay) return replay_command(replaying);
+  if (*verify) return verify_command(replaying);
+  if (*info) return info_command(info_trace, info_json);
+  return events_command(listing);
+}
+
+}  // namespace
+}  // namespace hindsight::debugger::cli
+
+int main(int argc, char** argv) {
+  try {
+    return hindsight::debugger::cli::dispatch(argc, argv);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "hindsight: %s\n", failure.what());
+    return hindsight::debugger::cli::kBadInput;
+  }
+}

@@ -1,0 +1,39 @@
+#include "debugger/cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace hindsight::debugger::cli {
+
+Progress::Progress(std::string label, Icount total, bool guest_output_on_stdout)
+    : label_(std::move(label)),
+      total_(total),
+      shown_(isatty(STDERR_FILENO) != 0 && !(guest_output_on_stdout && isatty(STDOUT_FILENO) != 0)),
+      start_(std::chrono::steady_clock::now()),
+      last_(start_) {}
+
+Progress::~Progress() {
+  if (line_open_) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::update(Icount now) {
+  if (!shown_) return;
+  const auto time = std::chrono::steady_clock::now();
+  if (time - last_ < std::chrono::milliseconds(200)) return;
+  last_ = time;
+  const double seconds = std::chrono::duration<double>(time - start_).count();
+  const double done = static_cast<double>(now.value);
+  std::string line = fmt::format("{}: {:.0f} million instructions, {:.0f} million/s", label_, done / 1e6,
+                                 done / 1e6 / seconds);
+  if (total_ != Icount::max() && total_.value > 0 && done > 0) {
+    const double share = done / static_cast<double>(total_.value);
+    line += fmt::format(", {:.0f} %, about {:.0f} s left", 100 * share, seconds * (1 - share) / share);
+  }
+  fmt::print(stderr, "\r\033[K{}", line);
+  std::fflush(stderr);
+  line_open_ = true;
+}
+
+}  // namespace hindsight::debugger::cli

@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "debugger/cli/commands.h"
+#include "debugger/cli/machine_builder.h"
+#include "debugger/cli/progress.h"
+#include "debugger/cli/stop_signals.h"
+#include "replay/play/replay.h"
+
+namespace hindsight::debugger::cli {
+namespace {
+
+using engine::port::Channel;
+using engine::port::Instant;
+namespace store = traces::store;
+
+/// Shows the guest's consoles on standard output.
+class ConsoleEcho final : public engine::port::OutputSink {
+ public:
+  void output(Instant, Channel channel, std::span<const std::byte> data) override {
+    if (channel != Channel::serial0 && channel != Channel::virtio_console) return;
+    while (!data.empty() && !gone_) {
+      const ssize_t written = ::write(STDOUT_FILENO, data.data(), data.size());
+      if (written < 0 && errno == EINTR) continue;
+      gone_ = written < 0;  // a closed pipe ends the echo, not the replay
+      if (written > 0) data = data.subspan(static_cast<std::size_t>(written));
+    }
+  }
+
+ private:
+  bool gone_ = false;
+};
+
+struct Outcome {
+  int code;
+  std::string line;
+};
+
+Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayResult& result) {
+  if (result.divergence) return {kFailed, result.divergence->describe()};
+  std::string line = fmt::format("{} instructions replayed, {} digests agree", result.end.icount.value,
+                                 result.digests_checked);
+  if (result.stopped_early) {
+    line += fmt::format("; stopped at icount {}", result.end.icount.value);
+  } else if (result.recorder_interrupted) {
+    line += fmt::format("; trace ends at icount {}: the recorder was interrupted", result.end.icount.value);
+  } else {
+    line += fmt::format("; ends with {}", store::name_of(trace.end()->reason));
+  }
+  return {kOk, line};
+}
+
+Outcome play(const std::string& path, const ReplayCommandOptions& options, engine::port::OutputSink* echo) {
+  auto trace = store::TraceReader::open(path);
+  if (!trace) return {kBadInput, trace.failure().message};
+  BootFiles files;
+  const store::MachineConfig& config = (*trace)->config();
+  for (const auto& [blob, into] :
+       {std::pair{&config.kernel, &files.kernel}, {&config.initrd, &files.initrd}}) {
+    Result<store::Bytes> contents = (*trace)->blob(*blob);
+    if (!contents) return {kBadInput, contents.failure().message};
+    *into = std::move(*contents);
+  }
+  replay::play::Player player(**trace);
+  player.echo_to(echo);
+  auto built = build_machine(config, files, options.engine, player, player);
+  if (!built) return {kBadInput, fmt::format("{}: {}", path, built.failure().message)};
+  engine::port::Machine& machine = (*built)->machine();
+  const StopSignals signals(machine);
+  Progress progress(path, (*trace)->progress().at.icount, echo != nullptr);
+  replay::play::ReplayOptions replaying;
+  replaying.stop_at = Icount(options.stop_at);
+  replaying.check_interval = options.verify_every;
+  replaying.progress = [&](Instant now) { progress.update(now.icount); };
+  const auto result = replay::play::replay_machine(machine, player, **trace, replaying);
+  if (!result) return {kBadInput, result.failure().message};
+  return outcome_of(**trace, *result);
+}
+
+}  // namespace
+
+int replay_command(const ReplayCommandOptions& options) {
+  signal(SIGPIPE, SIG_IGN);
+  ConsoleEcho echo;
+  const Outcome outcome = play(options.traces.front(), options, &echo);
+  fmt::print(stderr, "hindsight: {}\n", outcome.line);
+  return outcome.code;
+}
+
+int verify_command(const ReplayCommandOptions& options) {
+  int code = kOk;
+  for (const std::string& path : options.traces) {
+    const Outcome outcome = play(path, options, nullptr);
+    const char* word = outcome.code == kOk ? "ok" : outcome.code == kFailed ? "DIVERGED" : "BAD";
+    fmt::print("{}: {}: {}\n", path, word, outcome.line);
+    std::fflush(stdout);
+    code = std::max(code, outcome.code);
+  }
+  return code;
+}
+
+}  // namespace hindsight::debugger::cli

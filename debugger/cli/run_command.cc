@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "debugger/cli/commands.h"
+#include "debugger/cli/machine_builder.h"
+#include "debugger/cli/progress.h"
+#include "debugger/cli/stop_signals.h"
+#include "replay/record/record.h"
+#include "traces/store/trace_reader.h"
+#include "traces/store/trace_writer.h"
+
+namespace hindsight::debugger::cli {
+namespace {
+
+using engine::port::StopReason;
+namespace store = traces::store;
+
+int complain(ExitCode code, const std::string& message) {
+  fmt::print(stderr, "hindsight: {}\n", message);
+  return code;
+}
+
+Result<store::Bytes> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in) return error("{}: cannot open: {}", path, std::strerror(errno));
+  const std::streamoff size = in.tellg();
+  if (size < 0) return error("{}: cannot tell its size", path);
+  store::Bytes contents(static_cast<std::size_t>(size));
+  in.seekg(0);
+  if (!in.read(reinterpret_cast<char*>(contents.data()), size)) return error("{}: cannot read", path);
+  return contents;
+}
+
+/// What a guest's end means for the exit code, with one line for people where it is not the usual one.
+int report_end(StopReason reason, engine::port::Instant end, const engine::port::Machine& machine,
+               const LiveHost& host) {
+  if (const auto failure = host.host_failure()) return complain(kBadInput, *failure);
+  const std::string at = fmt::format("icount {}", end.icount.value);
+  if (const auto script = host.unfinished_script()) {
+    return complain(kFailed, fmt::format("the guest ended at {} before the script did: {}", at, *script));
+  }
+  switch (reason) {
+    case StopReason::power_off:
+    case StopReason::reached:
+      return kOk;
+    case StopReason::reset:
+      return complain(kOk, "the guest asked for a reset at " + at);
+    case StopReason::interrupted:
+      return complain(kOk, "stopped at " + at);
+    case StopReason::idle_forever:
+      return complain(kFailed,
+                      "the guest waits for ever at " + at + ": halted, no timer armed, no input to come");
+    case StopReason::triple_fault:
+      return complain(kFailed, fmt::format("the guest's CPU shut down at {} [{}]", at, machine.describe()));
+  }
+  return kFailed;
+}
+
+store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) {
+  store::MachineConfig config;
+  config.ram_bytes = options.memory;
+  config.cpu_model = cpu_model();
+  config.time_rate = static_cast<std::uint64_t>(std::llround(options.nanoseconds_per_instruction * 65536));
+  config.command_line = options.command_line;
+  config.disk_bytes = host.disk_bytes();
+  config.net = options.net == "user" ? store::NetMode::user : store::NetMode::none;
+  config.digest_interval = options.digest_every;
+  config.full_state_interval = std::max<std::uint64_t>(options.digest_every, 50'000'000);
+  config.build = "hindsight " HINDSIGHT_VERSION;
+  config.seed = options.seed.value_or(0);
+  config.has_console = true;
+  config.has_entropy = true;
+  config.channels = {1, 2, 5, 6};
+  if (config.net != store::NetMode::none) config.channels.push_back(3);
+  if (config.disk_bytes != 0) config.channels.push_back(4);
+  return config;
+}
+
+/// A trace may be replaced, anything else may not.
+Status make_room(const RunOptions& options) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(options.trace, ignored)) return Done{};
+  if (!options.force) return error("{}: the file exists; --force replaces a trace", options.trace);
+  if (const auto old = store::LmdbFile::open(options.trace); !old) {
+    return error("{}: --force replaces only a trace", options.trace);
+  }
+  if (::unlink(options.trace.c_str()) != 0) return error("{}: {}", options.trace, std::strerror(errno));
+  return Done{};
+}
+
+int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
+             engine::port::Machine*& running) {
+  auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());
+  if (!built) return complain(kBadInput, built.failure().message);
+  engine::port::Machine& machine = (*built)->machine();
+  running = &machine;
+  const StopSignals signals(machine);
+  const StopReason reason = machine.run(Icount(options.stop_at));
+  return report_end(reason, machine.now(), machine, host);
+}
+
+int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
+               engine::port::Machine*& running) {
+  if (const Status room = make_room(options); !room) return complain(kBadInput, room.failure().message);
+  auto writer = store::TraceWriter::create(options.trace);
+  if (!writer) return complain(kBadInput, writer.failure().message);
+  store::MachineConfig config = config_of(options, host);
+  config.kernel = (*writer)->put_blob(options.kernel, files.kernel);
+  config.initrd = (*writer)->put_blob(options.initrd, files.initrd);
+  replay::record::Recorder recorder(host.source(), host.sink(), **writer);
+  auto built = build_machine(config, files, options.engine, recorder, recorder);
+  if (!built) {
+    writer->reset();
+    ::unlink(options.trace.c_str());
+    return complain(kBadInput, built.failure().message);
+  }
+  if (const Status begun = (*writer)->begin(config); !begun)
+    return complain(kBadInput, begun.failure().message);
+  engine::port::Machine& machine = (*built)->machine();
+  running = &machine;
+  const StopSignals signals(machine);
+  Progress progress("recording", Icount(options.stop_at), true);
+  replay::record::RecordOptions recording;
+  recording.stop_at = Icount(options.stop_at);
+  recording.digest_interval = config.digest_interval;
+  recording.full_state_interval = config.full_state_interval;
+  recording.progress = [&](engine::port::Instant now) { progress.update(now.icount); };
+  const auto result = replay::record::record_machine(machine, recorder, **writer, recording);
+  if (!result) return complain(kBadInput, "recording stopped: " + result.failure().message);
+  return report_end(result->reason, result->end, machine, host);
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options) {
+  signal(SIGPIPE, SIG_IGN);
+  BootFiles files;
+  const Result<store::Bytes> kernel = read_file(options.kernel);
+  if (!kernel) return complain(kBadInput, kernel.failure().message);
+  files.kernel = *kernel;
+  if (!options.initrd.empty()) {
+    const Result<store::Bytes> initrd = read_file(options.initrd);
+    if (!initrd) return complain(kBadInput, initrd.failure().message);
+    files.initrd = *initrd;
+  }
+  engine::port::Machine* running = nullptr;
+  LiveOptions live{options.disk, options.net, options.script, options.input, options.seed, [&running] {
+                     if (running != nullptr) running->request_stop();
+                   }};
+  auto host = open_live_host(live);
+  if (!host) return complain(kBadInput, host.failure().message);
+  return options.trace.empty() ? just_run(options, **host, files, running)
+                               : record_run(options, **host, files, running);
+}
+
+}  // namespace hindsight::debugger::cli

@@ -1,0 +1,17 @@
+// SIGINT and SIGTERM stop the machine in order: the trace is closed, the terminal restored. A second one ends
+// the process as usual. One at a time, on the main thread.
+#pragma once
+
+#include "engine/port/machine.h"
+
+namespace hindsight::debugger::cli {
+
+class StopSignals final {
+ public:
+  explicit StopSignals(engine::port::Machine& machine);
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+};
+
+}  // namespace hindsight::debugger::cli
