@@ -23,14 +23,14 @@ constexpr std::uint64_t kPollInterval = 1'000'000;
 // Bytes of a console that wait here before its backend is asked for more.
 constexpr std::size_t kMaxConsoleBytes = 64 * 1024;
 
-// How fast input reaches a console. A UART loses what its FIFO of 16 cannot take, and a script or a pipe
-// writes faster than any driver reads: a little less than 115200 baud keeps it whole.
+// How fast input reaches a console. A script or a pipe writes faster than any driver reads, and what exceeds
+// a device's buffer is lost: a little less than 115200 baud keeps a UART's input whole.
 struct Rate {
   std::size_t bytes;
   std::uint64_t interval;
 };
 Rate rate_of(Channel channel) {
-  return channel == Channel::serial0 ? Rate{16, 1'500'000} : Rate{4096, 1'000'000};
+  return channel == Channel::serial0 ? Rate{256, 24'000'000} : Rate{4096, 1'000'000};
 }
 
 std::uint64_t saturating_difference(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }

@@ -22,7 +22,7 @@ bool same(const MemoryBar& a, const MemoryBar& b) {
 
 PciBus::PciBus(engine::port::IoBus& io, engine::port::IrqSink& irq, engine::port::MsiSink& msi,
                MemoryWindow window, IntxRouting routing)
-    : io_(io), irq_(irq), msi_(msi), window_(window), routing_(routing), next_free_(window.base) {
+    : io_(io), irq_(irq), msi_(msi), window_(window), routing_(routing), next_free_(window.first) {
   CHECK(std::has_single_bit(routing.line_count), "{} INTx lines", routing.line_count);
 }
 
@@ -46,7 +46,7 @@ void PciBus::detach(unsigned slot) {
 GuestPhys PciBus::assign(std::uint64_t size) {
   CHECK(std::has_single_bit(size), "BAR size {:#x}", size);
   const GuestPhys base((next_free_.value + size - 1) & ~(size - 1));
-  CHECK(base.value + size <= window_.base.value + window_.size, "the PCI window is full");
+  CHECK(base + size <= window_.end, "the PCI window is full");
   next_free_ = base + size;
   return base;
 }
@@ -72,9 +72,8 @@ void PciBus::update_mappings() {
     for (const MemoryBar& bar : device->memory_bars()) {
       // The guest writes any base it likes (sizing writes all ones): only what lies in the window and on
       // nobody else's range may reach the bus, which refuses overlaps.
-      const std::uint64_t offset = bar.base.value - window_.base.value;
       const bool inside =
-          bar.base >= window_.base && offset < window_.size && bar.size <= window_.size - offset;
+          bar.base >= window_.base && bar.base < window_.end && bar.size <= window_.end - bar.base;
       if (!bar.decoded || !inside) continue;
       const bool clash = std::any_of(wanted.begin(), wanted.end(),
                                      [&](const MemoryBar& other) { return overlap(bar, other); });

@@ -17,10 +17,12 @@ namespace hindsight::devices::pci {
 
 constexpr unsigned kSlots = 32;
 
-/// The addresses that the bridge forwards to the bus. BARs outside are not decoded.
+/// The addresses that the bridge forwards to the bus: BARs outside are not decoded. Power-on addresses are
+/// given out from `first` up.
 struct MemoryWindow {
-  GuestPhys base{0xE0000000};
-  std::uint64_t size = 0xFEC00000 - 0xE0000000;
+  GuestPhys base{0xC0000000};
+  GuestPhys first{0xE0000000};
+  GuestPhys end{0xFEC00000};
 };
 
 /// Interrupts: pin 0..3 (INTA..INTD) of a slot drives line first + ((slot + pin) & (count - 1)).
