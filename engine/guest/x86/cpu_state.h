@@ -38,6 +38,7 @@ struct CpuState : ir::CoreState {
   std::uint64_t rflags_system;
   std::uint8_t cpl;
   std::uint8_t nmi_blocked;
+  std::uint8_t stepping;  ///< debug conditions of the instruction being executed alone (system_exceptions.h); not state
   Segment segment[kSegmentCount];
   Segment ldtr, tr;
   DescriptorTable gdtr, idtr;
