@@ -240,6 +240,17 @@ constexpr std::size_t bucket_index(Map map, unsigned opcode) {
   return static_cast<std::size_t>(map) * 256 + opcode;
 }
 
+/// What rows are matched by, in one word: ModRM.rm in bits 0..2, reg 3..5, mod = 3 in 6, 64-bit code in 7,
+/// then the mandatory prefix.
+constexpr std::uint32_t kRmBits = 7, kRegBits = 7u << 3, kModBit = 1u << 6, kCode64Bit = 1u << 7,
+                        kPrefixShift = 8;
+constexpr std::uint32_t kPrefixBits = 7u << kPrefixShift;
+
+std::uint32_t instruction_bits(const Decoded& d) {
+  return d.rm3() | d.reg3() << 3 | (d.mod == 3 ? kModBit : 0) | (d.code64 ? kCode64Bit : 0) |
+         static_cast<std::uint32_t>(mandatory_prefix(d)) << kPrefixShift;
+}
+
 /// MOV to and from control and debug registers take ModRM.rm as a register whatever mod says.
 bool ignores_mod(const Row& row) {
   return std::any_of(std::begin(row.operands), std::end(row.operands),
@@ -270,27 +281,30 @@ Decoder::Decoder(std::span<const Row> integer, std::span<const Row> system, std:
                      [](const Row* a, const Row* b) { return specificity(*a) > specificity(*b); });
     buckets_[i] = {static_cast<std::uint32_t>(rows_.size()), static_cast<std::uint16_t>(rows.size()),
                    !rows.empty() && rows[0]->has_modrm()};
-    rows_.insert(rows_.end(), rows.begin(), rows.end());
+    for (const Row* row : rows) rows_.push_back(entry_of(*row));
   }
 }
 
 const Row* Decoder::find(const Bucket& bucket, const Decoded& d) const {
-  const Prefix prefix = mandatory_prefix(d);
-  const Mod mod = d.mod == 3 ? Mod::reg : Mod::memory;
-  const std::uint32_t wrong_mode = d.code64 ? kNo64 : kOnly64;
-  for (std::uint32_t i = bucket.first; i < bucket.first + bucket.count; ++i) {
-    const Row& row = *rows_[i];
-    const Match& m = row.match;
-    if ((row.flags & wrong_mode) != 0) continue;
-    if (m.prefix != Prefix::any && m.prefix != prefix) continue;
-    if (bucket.has_modrm) {
-      if (m.reg >= 0 && static_cast<unsigned>(m.reg) != d.reg3()) continue;
-      if (m.rm >= 0 && static_cast<unsigned>(m.rm) != d.rm3()) continue;
-      if (const Mod wanted = mod_of(row); wanted != Mod::any && wanted != mod) continue;
-    }
-    return &row;
-  }
+  const std::uint32_t bits = instruction_bits(d);
+  for (std::uint32_t i = bucket.first; i < bucket.first + bucket.count; ++i)
+    if ((bits & rows_[i].mask) == rows_[i].needs) return rows_[i].row;
   return nullptr;
+}
+
+Decoder::Entry Decoder::entry_of(const Row& row) {
+  Entry entry{&row, 0, 0};
+  const auto ask = [&](std::uint32_t mask, std::uint32_t needs) {
+    entry.mask |= mask;
+    entry.needs |= needs;
+  };
+  if (row.match.rm >= 0) ask(kRmBits, static_cast<std::uint32_t>(row.match.rm));
+  if (row.match.reg >= 0) ask(kRegBits, static_cast<std::uint32_t>(row.match.reg) << 3);
+  if (mod_of(row) != Mod::any) ask(kModBit, mod_of(row) == Mod::reg ? kModBit : 0);
+  if (row.match.prefix != Prefix::any)
+    ask(kPrefixBits, static_cast<std::uint32_t>(row.match.prefix) << kPrefixShift);
+  if ((row.flags & (kNo64 | kOnly64)) != 0) ask(kCode64Bit, (row.flags & kOnly64) != 0 ? kCode64Bit : 0);
+  return entry;
 }
 
 DecodeStatus Decoder::decode(std::span<const std::uint8_t> bytes, std::uint64_t mode_bits,

@@ -53,6 +53,9 @@ struct Decoded {
   /// ModRM.reg and ModRM.rm without REX, for MMX, x87, segment registers and opcode extensions.
   [[nodiscard]] unsigned reg3() const { return (modrm >> 3) & 7u; }
   [[nodiscard]] unsigned rm3() const { return modrm & 7u; }
+  /// LOCK stands where it may not: it is for some instructions only, and for those only with a memory
+  /// destination (SDM vol. 2, LOCK).
+  [[nodiscard]] bool lock_is_illegal() const { return lock && ((row->flags & kLock) == 0 || !is_memory()); }
   /// Register in the opcode's low three bits, with REX.B.
   [[nodiscard]] unsigned opcode_register() const { return (opcode & 7u) | ((rex & 1u) << 3); }
 };
@@ -80,10 +83,17 @@ class Decoder {
     std::uint16_t count = 0;
     bool has_modrm = false;
   };
+  /// What a row asks for, as bits that must be among those of the instruction.
+  struct Entry {
+    const Row* row;
+    std::uint32_t needs;  ///< see instruction_bits in decode.cc
+    std::uint32_t mask;
+  };
+  static Entry entry_of(const Row& row);
   [[nodiscard]] const Row* find(const Bucket& bucket, const Decoded& d) const;
 
   std::array<Bucket, 4 * 256> buckets_;
-  std::vector<const Row*> rows_;
+  std::vector<Entry> rows_;
 };
 
 /// The tables, one for each area.

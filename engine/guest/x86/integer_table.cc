@@ -9,47 +9,44 @@ namespace {
 using O = Operand;
 constexpr auto k0F = Map::x0f;
 
+// clang-format off
 /// The six encodings that each of the eight arithmetic operations has from `opcode` on.
-#define ALU_ROWS(opcode, name, lock)                                    \
-  {Map::one, opcode, #name, {O::Eb, O::Gb}, lock, lift_##name},         \
-      {Map::one, opcode + 1, #name, {O::Ev, O::Gv}, lock, lift_##name}, \
-      {Map::one, opcode + 2, #name, {O::Gb, O::Eb}, 0, lift_##name},    \
-      {Map::one, opcode + 3, #name, {O::Gv, O::Ev}, 0, lift_##name},    \
-      {Map::one, opcode + 4, #name, {O::AL, O::Ib}, 0, lift_##name}, {  \
-    Map::one, opcode + 5, #name, {O::rAX, O::Iz}, 0, lift_##name        \
-  }
+#define ALU_ROWS(opcode, name, lock)                                \
+  {Map::one, opcode, #name, {O::Eb, O::Gb}, lock, lift_##name},     \
+  {Map::one, opcode + 1, #name, {O::Ev, O::Gv}, lock, lift_##name}, \
+  {Map::one, opcode + 2, #name, {O::Gb, O::Eb}, 0, lift_##name},    \
+  {Map::one, opcode + 3, #name, {O::Gv, O::Ev}, 0, lift_##name},    \
+  {Map::one, opcode + 4, #name, {O::AL, O::Ib}, 0, lift_##name},    \
+  {Map::one, opcode + 5, #name, {O::rAX, O::Iz}, 0, lift_##name}
 
 /// Group 1: operation `digit` on an immediate.
-#define GROUP1_ROWS(digit, name, lock)                                                        \
-  {Map::one, 0x80, #name, {O::Eb, O::Ib}, lock, lift_##name, {.reg = digit}},                 \
-      {Map::one, 0x81, #name, {O::Ev, O::Iz}, lock, lift_##name, {.reg = digit}},             \
-      {Map::one, 0x82, #name, {O::Eb, O::Ib}, (lock) | kNo64, lift_##name, {.reg = digit}}, { \
-    Map::one, 0x83, #name, {O::Ev, O::sIb}, lock, lift_##name, { .reg = digit }               \
-  }
+#define GROUP1_ROWS(digit, name, lock)                                                  \
+  {Map::one, 0x80, #name, {O::Eb, O::Ib}, lock, lift_##name, {.reg = digit}},           \
+  {Map::one, 0x81, #name, {O::Ev, O::Iz}, lock, lift_##name, {.reg = digit}},           \
+  {Map::one, 0x82, #name, {O::Eb, O::Ib}, (lock) | kNo64, lift_##name, {.reg = digit}}, \
+  {Map::one, 0x83, #name, {O::Ev, O::sIb}, lock, lift_##name, {.reg = digit}}
 
 /// Group 2: shift or rotate `digit`.
-#define GROUP2_ROWS(digit, name)                                                 \
-  {Map::one, 0xC0, #name, {O::Eb, O::Ib}, 0, lift_##name, {.reg = digit}},       \
-      {Map::one, 0xC1, #name, {O::Ev, O::Ib}, 0, lift_##name, {.reg = digit}},   \
-      {Map::one, 0xD0, #name, {O::Eb, O::I1}, 0, lift_##name, {.reg = digit}},   \
-      {Map::one, 0xD1, #name, {O::Ev, O::I1}, 0, lift_##name, {.reg = digit}},   \
-      {Map::one, 0xD2, #name, {O::Eb, O::CL}, 0, lift_##name, {.reg = digit}}, { \
-    Map::one, 0xD3, #name, {O::Ev, O::CL}, 0, lift_##name, { .reg = digit }      \
-  }
+#define GROUP2_ROWS(digit, name)                                           \
+  {Map::one, 0xC0, #name, {O::Eb, O::Ib}, 0, lift_##name, {.reg = digit}}, \
+  {Map::one, 0xC1, #name, {O::Ev, O::Ib}, 0, lift_##name, {.reg = digit}}, \
+  {Map::one, 0xD0, #name, {O::Eb, O::I1}, 0, lift_##name, {.reg = digit}}, \
+  {Map::one, 0xD1, #name, {O::Ev, O::I1}, 0, lift_##name, {.reg = digit}}, \
+  {Map::one, 0xD2, #name, {O::Eb, O::CL}, 0, lift_##name, {.reg = digit}}, \
+  {Map::one, 0xD3, #name, {O::Ev, O::CL}, 0, lift_##name, {.reg = digit}}
 
 /// The encodings of a condition: Jcc short and near, SETcc, CMOVcc.
 #define CONDITION_ROWS(number, cc)                                \
   {Map::one, 0x70 + number, "j" cc, {O::Jb}, kForce64, lift_jcc}, \
-      {k0F, 0x80 + number, "j" cc, {O::Jz}, kForce64, lift_jcc},  \
-      {k0F, 0x90 + number, "set" cc, {O::Eb}, 0, lift_setcc}, {   \
-    k0F, 0x40 + number, "cmov" cc, {O::Gv, O::Ev}, 0, lift_cmovcc \
-  }
+  {k0F, 0x80 + number, "j" cc, {O::Jz}, kForce64, lift_jcc},      \
+  {k0F, 0x90 + number, "set" cc, {O::Eb}, 0, lift_setcc},         \
+  {k0F, 0x40 + number, "cmov" cc, {O::Gv, O::Ev}, 0, lift_cmovcc}
 
 /// Bit tests: register and immediate offset.
-#define BIT_TEST_ROWS(opcode, digit, name, lock)                          \
-  {k0F, opcode, #name, {O::Ev, O::Gv}, lock, lift_##name}, {              \
-    k0F, 0xBA, #name, {O::Ev, O::Ib}, lock, lift_##name, { .reg = digit } \
-  }
+#define BIT_TEST_ROWS(opcode, digit, name, lock)           \
+  {k0F, opcode, #name, {O::Ev, O::Gv}, lock, lift_##name}, \
+  {k0F, 0xBA, #name, {O::Ev, O::Ib}, lock, lift_##name, {.reg = digit}}
+// clang-format on
 
 constexpr Row kRows[] = {
     ALU_ROWS(0x00, add, kLock),
@@ -232,7 +229,10 @@ constexpr Row kRows[] = {
     {Map::one, 0x62, "bound", {O::Gv, O::M}, kNo64, lift_bound},
 
     // no operation: hints, prefetches, fences (one vCPU runs at a time and memory is coherent), cache control
+    {k0F, 0x0D, "nop", {O::Ev}, 0, lift_nop},
     {k0F, 0x0D, "prefetch", {O::M}, 0, lift_nop},
+    {k0F, 0x0D, "prefetchw", {O::M}, 0, lift_nop, {.reg = 1}},
+    {k0F, 0x0D, "prefetchwt1", {O::M}, 0, lift_nop, {.reg = 2}},
     {k0F, 0x18, "nop", {O::Ev}, 0, lift_nop, {.last = 0x1F}},
     {k0F, 0x18, "prefetchnta", {O::M}, 0, lift_nop, {.reg = 0}},
     {k0F, 0x18, "prefetcht0", {O::M}, 0, lift_nop, {.reg = 1}},

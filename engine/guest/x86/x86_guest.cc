@@ -34,9 +34,6 @@ bool is_alone(const Decoded& d) {
   return (d.row->flags & kAlone) != 0 || ((d.row->flags & kString) != 0 && d.rep != 0);
 }
 
-/// LOCK is for some instructions only, and for them only with a memory destination (SDM vol. 2, LOCK).
-bool lock_is_wrong(const Decoded& d) { return d.lock && ((d.row->flags & kLock) == 0 || !d.is_memory()); }
-
 }  // namespace
 
 X86Guest::X86Guest() : decoder_(integer_rows(), system_rows(), fp_rows()), registers_{kGeneral, kVectors} {}
@@ -54,7 +51,7 @@ bool X86Guest::lift_instruction(ir::Builder& builder, const Decoded& decoded, st
                                 std::int64_t offset) {
   LiftContext context(builder, decoded, mode_bits, offset);
   const std::uint32_t flags = decoded.row->flags;
-  if (lock_is_wrong(decoded) || ((flags & kProtectedOnly) != 0 && (mode_bits & mode::kProtected) == 0)) {
+  if (decoded.lock_is_illegal() || ((flags & kProtectedOnly) != 0 && (mode_bits & mode::kProtected) == 0)) {
     context.raise_ud();
   } else if ((flags & kPrivileged) != 0 && context.user()) {
     context.raise_gp();
