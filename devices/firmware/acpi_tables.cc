@@ -108,10 +108,9 @@ Bytes host_bridge(const AcpiConfig& config) {
                                       fixed_memory(kLocalApicBase, 0x1000)}))}));
   const Bytes routing = method(
       "_PRT", 0, concat({if_then(path("\\PICF"), return_value(path("PRTA"))), return_value(path("PRTP"))}));
-  return device("PCI0",
-                concat({name("_HID", eisa_id("PNP0A03")), name("_ADR", integer(0)), name("_UID", integer(0)),
-                        name("_BBN", integer(0)), name("_CRS", crs), name("PRTA", prt(true)),
-                        name("PRTP", prt(false)), routing, timer, rtc, com1, motherboard}));
+  return device("PCI0", concat({name("_HID", eisa_id("PNP0A03")), name("_UID", integer(0)),
+                                name("_BBN", integer(0)), name("_CRS", crs), name("PRTA", prt(true)),
+                                name("PRTP", prt(false)), routing, timer, rtc, com1, motherboard}));
 }
 
 Bytes dsdt(const AcpiConfig& config) {
