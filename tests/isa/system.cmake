@@ -1,0 +1,4 @@
+# The system part of the x86 guest, over flat memory.
+foreach(part paging exceptions transfer state)
+  hindsight_test(system_${part}_test SOURCES system_${part}_test.cc DEPS engine_guest_x86)
+endforeach()
