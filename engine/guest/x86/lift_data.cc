@@ -90,22 +90,24 @@ void lift_cmpxchg(LiftContext& c) {
   const Value accumulator = c.gpr(kRax, type);
   b.sub(accumulator, destination, ir::kFlagsAll);
   const Value equal = b.compare(Op::CmpEq, accumulator, destination);
-  // The destination is written in either case (SDM vol. 2, CMPXCHG).
-  const Value fresh = b.select(equal, source, destination);
-  if (type != Type::I32) {
-    const Value kept = b.select(equal, accumulator, destination);
-    const bool memory = c.is_memory_operand(0);
-    if (memory) c.write(0, fresh);
+  // A 32-bit register that is not loaded keeps its upper half, so registers are selected whole.
+  const bool whole = type == Type::I32;
+  const Value kept = whole ? b.select(equal, c.gpr(kRax, Type::I64), b.zext(Type::I64, destination))
+                           : b.select(equal, accumulator, destination);
+  if (c.is_memory_operand(0)) {
+    // Memory is written in either case (SDM vol. 2, CMPXCHG).
+    c.write(0, b.select(equal, source, destination));
     c.set_gpr(kRax, kept);
-    if (!memory) c.write(0, fresh);
     return;
   }
-  // The upper half of RAX is cleared only when the accumulator is loaded.
-  const Value kept = b.select(equal, c.gpr(kRax, Type::I64), b.zext(Type::I64, destination));
-  const bool memory = c.is_memory_operand(0);
-  if (memory) c.write(0, fresh);
+  const Value fresh = whole ? b.select(equal, b.zext(Type::I64, source), c.gpr(c.d.rm, Type::I64))
+                            : b.select(equal, source, destination);
   c.set_gpr(kRax, kept);
-  if (!memory) c.write(0, fresh);
+  if (whole) {
+    c.set_gpr(c.d.rm, fresh);
+  } else {
+    c.write(0, fresh);
+  }
 }
 
 void lift_cmpxchg8b(LiftContext& c) {
