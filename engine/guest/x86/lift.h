@@ -37,10 +37,15 @@ class LiftContext {
   [[nodiscard]] std::uint64_t mode_after() const { return mode_after_; }
   /// Commits TOP to the state and to CoreState::mode, whose highest byte holds the mode bits 8..15.
   void set_fpu_top(unsigned top) {
-    mode_after_ =
-        (mode_after_ & ~(std::uint64_t{7} << mode::kTopShift)) | (std::uint64_t{top & 7u} << mode::kTopShift);
+    follow_fpu_top(top);
     b.store_reg(Type::I8, offsetof(CpuState, ftop), constant(Type::I8, top & 7u));
     b.store_reg(Type::I8, offsetof(CpuState, mode) + 7, constant(Type::I8, mode_after_ >> 8));
+  }
+
+  /// The same where a helper has committed it.
+  void follow_fpu_top(unsigned top) {
+    mode_after_ =
+        (mode_after_ & ~(std::uint64_t{7} << mode::kTopShift)) | (std::uint64_t{top & 7u} << mode::kTopShift);
   }
 
   [[nodiscard]] bool code64() const { return (mode & mode::kCode64) != 0; }

@@ -1,0 +1,85 @@
+#include "engine/guest/x86/fp_common.h"
+
+#include "engine/guest/x86/fp_x87.h"
+
+namespace hindsight::engine::guest::x86::fp {
+namespace {
+
+constexpr std::uint64_t kCr0Em = 4, kCr0Ts = 8, kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10;
+
+// SDM vol. 3, table 2-2 and 14.1: SSE is undefined under EM or without OSFXSR, else not available under TS.
+std::uint64_t sse_unavailable(ir::CoreState* state, std::uint64_t, std::uint64_t, std::uint64_t) {
+  const CpuState* s = cpu(state);
+  const bool undefined = (s->cr0 & kCr0Em) != 0 || (s->cr4 & kCr4Osfxsr) == 0;
+  ir::raise(state, undefined ? exception::kUd : exception::kNm);
+  return 0;
+}
+// MMX: #UD under EM, #NM under TS (SDM vol. 3, 12.1).
+std::uint64_t mmx_unavailable(ir::CoreState* state, std::uint64_t, std::uint64_t, std::uint64_t) {
+  ir::raise(state, (cpu(state)->cr0 & kCr0Em) != 0 ? exception::kUd : exception::kNm);
+  return 0;
+}
+// x87: #NM under EM or TS (SDM vol. 3, table 2-2).
+std::uint64_t x87_unavailable(ir::CoreState* state, std::uint64_t, std::uint64_t, std::uint64_t) {
+  ir::raise(state, exception::kNm);
+  return 0;
+}
+
+std::uint64_t simd_begin(ir::CoreState* state, std::uint64_t, std::uint64_t, std::uint64_t) {
+  namespace mx = ir::mxcsr;
+  const std::uint32_t all = mx::from_host(state->guest_mxcsr, ir::read_host_mxcsr());
+  state->guest_mxcsr = all & ~mx::kFlags;
+  ir::write_host_mxcsr(mx::to_host(state->guest_mxcsr));
+  return all & mx::kFlags;
+}
+
+// SDM vol. 1, 11.5.3 and 11.5.4: an unmasked exception found before computing (invalid, denormal, divide by
+// zero) hides those found after it.
+std::uint64_t simd_check(ir::CoreState* state, std::uint64_t before, std::uint64_t, std::uint64_t) {
+  namespace mx = ir::mxcsr;
+  constexpr std::uint32_t kBeforeComputing = mx::kInvalid | mx::kDenormal | mx::kDivideByZero;
+  std::uint32_t raised = mx::from_host(state->guest_mxcsr, ir::read_host_mxcsr()) & mx::kFlags;
+  const std::uint32_t unmasked = ~(state->guest_mxcsr >> 7) & mx::kFlags;
+  if ((raised & unmasked & kBeforeComputing) != 0) raised &= kBeforeComputing;
+  if ((raised & unmasked) != 0)
+    ir::raise(state, (cpu(state)->cr4 & kCr4Osxmmexcpt) != 0 ? exception::kXm : exception::kUd);
+  state->guest_mxcsr = (state->guest_mxcsr & ~mx::kFlags) | raised | static_cast<std::uint32_t>(before);
+  ir::write_host_mxcsr(mx::to_host(state->guest_mxcsr));
+  return 0;
+}
+
+constexpr ir::HelperInfo kSseUnavailable{"sse_unavailable", sse_unavailable, ir::kMayTrap};
+constexpr ir::HelperInfo kMmxUnavailable{"mmx_unavailable", mmx_unavailable, ir::kMayTrap};
+constexpr ir::HelperInfo kX87Unavailable{"x87_unavailable", x87_unavailable, ir::kMayTrap};
+constexpr ir::HelperInfo kSimdBegin{"simd_begin", simd_begin, ir::kTouchesVectors};
+constexpr ir::HelperInfo kSimdCheck{"simd_check", simd_check, ir::kTouchesVectors | ir::kMayTrap};
+
+}  // namespace
+
+bool sse_available(LiftContext& ctx) {
+  if ((ctx.mode & (mode::kFpuTrap | mode::kSseOff)) == 0) return true;
+  ctx.end_with_call(kSseUnavailable);
+  return false;
+}
+bool mmx_available(LiftContext& ctx) {
+  if ((ctx.mode & mode::kFpuTrap) != 0) {
+    ctx.end_with_call(kMmxUnavailable);
+    return false;
+  }
+  if (fp_exact(ctx)) ctx.b.call(kX87Wait);
+  return true;
+}
+bool x87_available(LiftContext& ctx) {
+  if ((ctx.mode & mode::kFpuTrap) == 0) return true;
+  ctx.end_with_call(kX87Unavailable);
+  return false;
+}
+
+SimdExceptions::SimdExceptions(LiftContext& ctx) : ctx_(ctx) {
+  if (fp_exact(ctx)) before_ = ctx.b.call(kSimdBegin);
+}
+void SimdExceptions::check() {
+  if (before_ != ir::kNoValue) ctx_.b.call(kSimdCheck, before_);
+}
+
+}  // namespace hindsight::engine::guest::x86::fp
