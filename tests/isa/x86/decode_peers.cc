@@ -44,8 +44,8 @@ const std::map<std::string, std::string, std::less<>>& aliases() {
     group("stos", {"stosw", "stosd", "stosq"});
     group("lods", {"lodsw", "lodsd", "lodsq"});
     group("scas", {"scasw", "scasd", "scasq"});
-    group("ins", {"insw", "insd"});
-    group("outs", {"outsw", "outsd"});
+    group("ins", {"insb", "insw", "insd"});
+    group("outs", {"outsb", "outsw", "outsd"});
     group("pusha", {"pushaw", "pushad", "pushal"});
     group("popa", {"popaw", "popad", "popal"});
     group("pushf", {"pushfd", "pushfq"});
@@ -59,7 +59,7 @@ const std::map<std::string, std::string, std::less<>>& aliases() {
     group("nop", {"pause"});
     group("wait", {"fwait"});
     group("cmpxchg8b", {"cmpxchg16b"});
-    group("retf", {"lret", "retfq"});
+    group("ret", {"retf", "lret", "retfq"});
     group("call", {"lcall"});
     group("jmp", {"ljmp"});
     group("ud0", {"ud2b"});

@@ -69,6 +69,7 @@ constexpr Accepted kAccepted[] = {
     {'C', Kind::name, "cmps", "cmpsd", "string compare and scalar compare share a name"},
     {'Z', Kind::name, "nop", "rdsspd", "without CET it is a NOP"},
     {'Z', Kind::name, "nop", "rdsspq", "without CET it is a NOP"},
+    {'Z', Kind::extra, "mov", "", "REX.R is ignored for a segment register (SDM vol. 2, 2.2.1.2)"},
     {'C', Kind::name, "bsf", "tzcnt", "without BMI1 the F3 is ignored"},
     {'C', Kind::name, "bsr", "lzcnt", "without LZCNT the F3 is ignored"},
     {'C', Kind::name, "ud1", "ud0", "named the other way round"},
@@ -87,6 +88,16 @@ struct Case {
   bool code64;
   Bytes bytes;
 };
+
+/// Rows that match but whose lift function raises #UD for some register numbers.
+bool is_refused_by_lift(const Decoded& d) {
+  const auto has = [&](Operand o) {
+    return std::count(std::begin(d.row->operands), std::end(d.row->operands), o) != 0;
+  };
+  if (has(Operand::Sw)) return d.reg3() > kGs || (d.opcode == 0x8E && d.reg3() == kCs);
+  if (has(Operand::Cd)) return d.reg != 0 && d.reg != 2 && d.reg != 3 && d.reg != 4 && d.reg != 8;
+  return has(Operand::Dd) && d.reg > 7;
+}
 
 std::string show(const Case& c) {
   return fmt::format("{}-bit {:02x}", c.code64 ? 64 : 32, fmt::join(c.bytes, " "));
@@ -124,6 +135,10 @@ void compare(const Case& c, const DecodePeers& peers, Differences& differences, 
   }
   if (ok && decoded.lock_is_illegal()) {
     if (zydis) differences.add('Z', Kind::missing, ours + " with lock", zydis->mnemonic, c);
+    return;
+  }
+  if (ok && is_refused_by_lift(decoded)) {
+    if (zydis) differences.add('Z', Kind::missing, ours, zydis->mnemonic, c);
     return;
   }
   if (ok != zydis.has_value()) {
@@ -193,6 +208,8 @@ struct Prefixes {
   bool code64;
   std::vector<std::uint8_t> bytes;
 };
+void PrintTo(const Prefixes& p, std::ostream* out) { *out << p.name; }
+
 class X86DecodeSweep : public testing::TestWithParam<Prefixes> {};
 
 TEST_P(X86DecodeSweep, AgreesWithZydisAndCapstone) {
