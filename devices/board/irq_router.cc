@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::uint32_t kLineMask = (1U << IrqRouter::kLines) - 1;
 constexpr unsigned kFirstPci = 16;
+/// ISA interrupt 2 joins the two 8259s; no source can drive it.
+constexpr unsigned kCascade = 2;
+/// Lines that set_irq() does not reach: the cascade and the two whose sources the HPET may replace.
+constexpr std::uint32_t kOwnLines = (1U << 0) | (1U << kCascade) | (1U << 8);
 
 /// The PCI lines that share the 8259 input of `line`.
 constexpr std::uint32_t sharing(unsigned line) {
@@ -21,10 +25,14 @@ constexpr std::uint32_t sharing(unsigned line) {
 }  // namespace
 
 void IrqRouter::set_irq(IrqLine line, bool level) {
-  if (line.value >= kLines) return;
-  const std::uint32_t mask = 1U << line.value;
+  if (line.value >= kLines || ((kOwnLines >> line.value) & 1) != 0) return;
+  set_line(line.value, level);
+}
+
+void IrqRouter::set_line(unsigned line, bool level) {
+  const std::uint32_t mask = 1U << line;
   lines_ = level ? lines_ | mask : lines_ & ~mask;
-  drive(line.value);
+  drive(line);
 }
 
 void IrqRouter::drive(unsigned line) {
@@ -35,12 +43,12 @@ void IrqRouter::drive(unsigned line) {
     return;
   }
   pic_.set_input(line, level);
-  if (line != 2) io_apic_.set_input(line == 0 ? 2 : line, level);
+  io_apic_.set_input(line == 0 ? 2 : line, level);
 }
 
 void IrqRouter::drive_shared() {
-  set_irq(IrqLine(0), legacy_replacement_ ? hpet0_ : pit_);
-  set_irq(IrqLine(8), legacy_replacement_ ? hpet1_ : rtc_);
+  set_line(0, legacy_replacement_ ? hpet0_ : pit_);
+  set_line(8, legacy_replacement_ ? hpet1_ : rtc_);
 }
 
 void IrqRouter::set_pit(bool level) {
@@ -73,14 +81,16 @@ void IrqRouter::save(traces::schema::IrqRouterState::Builder out) const {
 }
 
 void IrqRouter::load(traces::schema::IrqRouterState::Reader in) {
-  lines_ = in.getLines() & kLineMask & ~4U;
+  lines_ = in.getLines() & kLineMask & ~(1U << kCascade);
   legacy_replacement_ = in.getLegacyReplacement();
   pit_ = in.getPit();
   rtc_ = in.getRtc();
   hpet0_ = in.getHpet0();
   hpet1_ = in.getHpet1();
   drive_shared();
-  for (unsigned line = 0; line < kLines; ++line) drive(line);
+  for (unsigned line = 0; line < kLines; ++line) {
+    if (line != kCascade) drive(line);
+  }
 }
 
 }  // namespace hindsight::devices::board

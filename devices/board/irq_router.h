@@ -27,6 +27,7 @@ class IrqRouter final : public engine::port::IrqSink,
 
   IrqRouter(intc::PicPair& pic, intc::IoApic& io_apic) : pic_(pic), io_apic_(io_apic) {}
 
+  /// Any line but 0, 2 and 8, which only the board's own timers drive.
   void set_irq(IrqLine line, bool level) override;
   void set_pit(bool level);
   void set_rtc(bool level);
@@ -39,6 +40,7 @@ class IrqRouter final : public engine::port::IrqSink,
   void load(traces::schema::IrqRouterState::Reader in) override;
 
  private:
+  void set_line(unsigned line, bool level);
   void drive_shared();
   void drive(unsigned line);
 

@@ -123,6 +123,18 @@ TEST(Pc, PciLineReachesItsIoApicInputAndThePicInputItShares) {
   EXPECT_EQ(setup.pc.local_apic().acknowledge(), 0x51);
 }
 
+TEST(Pc, CascadeLineCannotBeDriven) {
+  DeviceWorld world;
+  PcSetup setup(world);
+  redirect(world, 2, 0x31);
+  setup.pc.irqs().set_irq(IrqLine(2), true);
+  EXPECT_FALSE(setup.pc.local_apic().pending());
+  const DeviceUnderTest parts{.owner = nullptr, .state = setup.pc.parts(), .ranges = {}};
+  const auto saved = support::save(parts);
+  support::load(parts, saved);
+  EXPECT_EQ(saved, support::save(parts)) << "the line was kept when saved and dropped when loaded";
+}
+
 TEST(Pc, ResetRegisterIsReachedBesideTheConfigurationAddress) {
   DeviceWorld world;
   PcSetup setup(world);
