@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "engine/base/check.h"
 #include "engine/interp/flags.h"
@@ -95,6 +96,8 @@ bool Run::store(const Inst& inst) {
 }
 
 bool Run::call(const Inst& inst, Cell& out) {
+  std::optional<GuestRounding> rounding;
+  if ((inst.helper->effects & ir::kTouchesVectors) != 0) rounding.emplace(s_);
   out.low = inst.helper->fn(&s_, value(inst.a), value(inst.b), value(inst.c));
   return trapped();
 }
@@ -112,7 +115,7 @@ void Run::vector(const Inst& inst, Cell& out) {
       out = vec(inst.sub, values_[inst.a], values_[inst.b], inst.imm);
       break;
     case Op::VecInt:
-      out = vec_int(inst.sub, values_[inst.a], value(inst.b), inst.imm);
+      out = vec_int(inst.sub, inst.a == ir::kNoValue ? Cell{} : values_[inst.a], value(inst.b), inst.imm);
       break;
     case Op::IntVec:
       out.low = int_vec(inst.sub, values_[inst.a], inst.imm);

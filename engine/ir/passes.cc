@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/ir/ir.h"
+#include "engine/ir/vector_ops.h"
 
 namespace hindsight::engine::ir {
 namespace {
@@ -33,6 +34,22 @@ std::uint8_t flags_needed_by(const Inst& inst) {
   if (inst.op == Op::Cond) return flags_read_by(static_cast<Condition>(inst.sub));
   if (inst.op == Op::GetFlags || (properties & kEnds) == kEnds) return kFlagsAll;
   return properties & kReadsCarry ? kFlagC : 0;
+}
+
+/// Guest floating point leaves exception flags behind even where its result is unused.
+bool raises_float_flags(const Inst& inst) {
+  switch (inst.op) {
+    case Op::Vec:
+      return (kVecOps[inst.sub].properties & kVecFloat) != 0;
+    case Op::VecInt:
+      return (kVecIntOps[inst.sub].properties & kVecFloat) != 0;
+    case Op::IntVec:
+      return (kIntVecOps[inst.sub].properties & kVecFloat) != 0;
+    case Op::VecFlags:
+      return (kVecFlagsOps[inst.sub].properties & kVecFloat) != 0;
+    default:
+      return false;
+  }
 }
 
 void remap(Inst& inst, const std::vector<Value>& to) {
@@ -96,8 +113,8 @@ void remove_dead_values(Block& block) {
   std::vector<bool> used(block.insts.size(), false);
   for (std::size_t i = block.insts.size(); i-- > 0;) {
     const Inst& inst = block.insts[i];
-    const bool keep =
-        used[i] || inst.flags_out != 0 || (info(inst.op).properties & (kEffect | kMayTrap_)) != 0;
+    const bool keep = used[i] || inst.flags_out != 0 || raises_float_flags(inst) ||
+                      (info(inst.op).properties & (kEffect | kMayTrap_)) != 0;
     if (!keep) continue;
     used[i] = true;
     for (Value v : {inst.a, inst.b, inst.c})

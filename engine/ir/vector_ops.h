@@ -18,7 +18,7 @@ namespace hindsight::engine::ir {
 
 enum VecProperty : std::uint8_t {
   kVecPlain = 0,
-  kVecUnary = 1,      ///< reads b only (a is given as the same value and ignored)
+  kVecUnary = 1,      ///< reads b only (Vec: a is given as the same value; VecInt: a is kNoValue)
   kVecFirstOnly = 2,  ///< reads a only (b is given as the same value and ignored)
   kVecImm = 4,        ///< uses the immediate (8 bits)
   kVecFloat = 8,      ///< obeys and updates MXCSR

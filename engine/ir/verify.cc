@@ -3,11 +3,17 @@
 #include <array>
 
 #include "engine/ir/ir.h"
+#include "engine/ir/vector_ops.h"
 
 namespace hindsight::engine::ir {
 namespace {
 
 bool is_integer(Type type) { return type >= Type::I8 && type <= Type::I64; }
+
+/// FromI32, FromI64: no vector operand to start from.
+bool ignores_first(const Inst& inst) {
+  return inst.op == Op::VecInt && (kVecIntOps[inst.sub].properties & kVecUnary) != 0;
+}
 
 bool may_trap(const Inst& inst) {
   return (info(inst.op).properties & kMayTrap_) || (inst.op == Op::Call && (inst.helper->effects & kMayTrap));
@@ -74,7 +80,9 @@ const char* type_fault(const Inst& inst, const std::array<Type, 3>& t) {
     case Op::VecFlags:
       return t[0] == Type::V128 && t[1] == Type::V128 ? nullptr : "operands are not V128";
     case Op::VecInt:
-      return t[0] == Type::V128 && t[1] == Type::I64 ? nullptr : "needs V128, I64";
+      return (t[0] == Type::V128 || (t[0] == Type::none && ignores_first(inst))) && t[1] == Type::I64
+                 ? nullptr
+                 : "needs V128, I64";
     case Op::IntVec:
       return t[0] == Type::V128 ? nullptr : "operand is not V128";
     case Op::Call:
@@ -137,7 +145,7 @@ std::string verify(const Block& block) {
     const std::array<Value, 3> operands = {inst.a, inst.b, inst.c};
     std::array<Type, 3> types = {Type::none, Type::none, Type::none};
     for (unsigned k = 0; k < 3; ++k) {
-      const bool optional = inst.op == Op::Call;
+      const bool optional = inst.op == Op::Call || (k == 0 && ignores_first(inst));
       if (operands[k] == kNoValue) {
         if (k < op.arity && !optional) return fault(i, "operand missing");
         continue;

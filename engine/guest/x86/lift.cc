@@ -295,10 +295,15 @@ Value LiftContext::pop(Type type) {
 // Control flow
 
 void LiftContext::end_with_jump(std::int64_t page_offset) {
+  if (mode_after_ != block_mode_) return end_with_jump_indirect(b.get_pc(page_offset));
   b.jump(page_offset);
   ended_ = true;
 }
 void LiftContext::end_with_branch(Value condition, std::int64_t taken_offset) {
+  if (mode_after_ != block_mode_) {
+    const Value taken = b.get_pc(taken_offset);
+    return end_with_jump_indirect(b.select(condition, taken, next_pc()));
+  }
   b.branch(condition, taken_offset, next_offset());
   ended_ = true;
 }

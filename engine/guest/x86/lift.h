@@ -24,15 +24,20 @@ class LiftContext {
 
   /// `offset`: of the instruction from the block's page base. `mode_bits`: CoreState::mode >> mode::kShift.
   LiftContext(ir::Builder& builder, const Decoded& decoded, std::uint64_t mode_bits, std::int64_t offset)
-      : b(builder), d(decoded), mode(mode_bits), mode_after_(mode_bits), offset_(offset) {}
+      : b(builder),
+        d(decoded),
+        mode(mode_bits),
+        mode_after_(mode_bits),
+        block_mode_(mode_bits),
+        offset_(offset) {}
 
   ir::Builder& b;
   const Decoded& d;
   const std::uint64_t mode;  ///< bits of x86::mode, unshifted
 
   // x87 TOP is known at translation: mode carries it. A lift function that changes it calls set_fpu_top once,
-  // among its commits. The lifter lifts the next instruction with mode_after() as its mode bits, and ends the
-  // block by JumpIndirect instead of Jump or Branch when mode_after() differs from the mode at block entry.
+  // among its commits. The lifter lifts the next instruction with mode_after() as its mode bits. A block that
+  // ends in another mode than it was entered with ends by JumpIndirect: what follows is keyed by that mode.
   [[nodiscard]] unsigned fpu_top() const { return (mode_after_ >> mode::kTopShift) & 7; }
   [[nodiscard]] std::uint64_t mode_after() const { return mode_after_; }
   /// Commits TOP to the state and to CoreState::mode, whose highest byte holds the mode bits 8..15.
@@ -47,6 +52,9 @@ class LiftContext {
     mode_after_ =
         (mode_after_ & ~(std::uint64_t{7} << mode::kTopShift)) | (std::uint64_t{top & 7u} << mode::kTopShift);
   }
+
+  /// The mode at block entry, where that is not the mode of this instruction.
+  void set_block_mode(std::uint64_t mode_bits) { block_mode_ = mode_bits; }
 
   [[nodiscard]] bool code64() const { return (mode & mode::kCode64) != 0; }
   [[nodiscard]] bool user() const { return (mode & mode::kUser) != 0; }
@@ -133,7 +141,7 @@ class LiftContext {
   Value direction_step(unsigned bytes);  ///< +bytes or -bytes (I64) as DF says
  private:
   Value read(unsigned number, std::uint32_t extra_access);
-  std::uint64_t mode_after_;
+  std::uint64_t mode_after_, block_mode_;
   Value address_ = ir::kNoValue;
   Value linear_ = ir::kNoValue;
   std::int64_t offset_;

@@ -47,9 +47,10 @@ void X86Guest::report_undefined(std::span<const std::uint8_t> bytes, const Decod
             fmt::join(bytes.first(std::min<std::size_t>(bytes.size(), kMaxInsnLength)), " "));
 }
 
-bool X86Guest::lift_instruction(ir::Builder& builder, const Decoded& decoded, std::uint64_t mode_bits,
-                                std::int64_t offset) {
+bool X86Guest::lift_instruction(ir::Builder& builder, const Decoded& decoded, std::uint64_t block_mode,
+                                std::uint64_t& mode_bits, std::int64_t offset) {
   LiftContext context(builder, decoded, mode_bits, offset);
+  context.set_block_mode(block_mode);
   const std::uint32_t flags = decoded.row->flags;
   if (decoded.lock_is_illegal() || ((flags & kProtectedOnly) != 0 && (mode_bits & mode::kProtected) == 0)) {
     context.raise_ud();
@@ -58,11 +59,13 @@ bool X86Guest::lift_instruction(ir::Builder& builder, const Decoded& decoded, st
   } else {
     decoded.row->lift(context);
   }
+  mode_bits = context.mode_after();
   return context.ended();
 }
 
 ir::LiftOutcome X86Guest::lift(const ir::LiftRequest& request, ir::Block& out) {
-  const std::uint64_t mode_bits = request.mode >> mode::kShift;
+  const std::uint64_t block_mode = request.mode >> mode::kShift;
+  std::uint64_t mode_bits = block_mode;
   const auto start = static_cast<std::uint32_t>(request.pc & kPageMask);
   const auto is_io_site = [&](std::uint32_t at) {
     return request.is_io_site != nullptr && request.is_io_site(request.io_context, at);
@@ -92,13 +95,14 @@ ir::LiftOutcome X86Guest::lift(const ir::LiftRequest& request, ir::Block& out) {
       status == DecodeStatus::undefined ? context.raise_ud() : context.raise_gp();
       return ir::LiftOutcome::lifted;
     }
-    ended = lift_instruction(builder, decoded, mode_bits, offset);
+    ended = lift_instruction(builder, decoded, block_mode, mode_bits, offset);
     const bool last =
         is_alone(decoded) || (decoded.row->flags & kEndsBlock) != 0 || (first && is_io_site(offset));
     offset += decoded.length;
     if (last || offset >= kPageSize) break;
   }
-  if (!ended) builder.jump(offset);
+  if (!ended && mode_bits == block_mode) builder.jump(offset);
+  if (!ended && mode_bits != block_mode) builder.jump_indirect(builder.get_pc(offset));
   return ir::LiftOutcome::lifted;
 }
 

@@ -37,8 +37,8 @@ class X86Guest final : public ir::Guest {
 
  private:
   /// Lifts one decoded instruction; true if the block has ended with it.
-  bool lift_instruction(ir::Builder& builder, const Decoded& decoded, std::uint64_t mode_bits,
-                        std::int64_t offset);
+  bool lift_instruction(ir::Builder& builder, const Decoded& decoded, std::uint64_t block_mode,
+                        std::uint64_t& mode_bits, std::int64_t offset);
   void report_undefined(std::span<const std::uint8_t> bytes, const Decoded& decoded);
 
   Decoder decoder_;
