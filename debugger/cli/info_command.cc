@@ -116,13 +116,18 @@ Status print_event(store::TraceReader& trace, const store::Event& event, bool js
   return Done{};
 }
 
-void print_digest(const store::TraceReader& trace, std::uint64_t index, bool json) {
-  const store::Instant at = trace.digest_at(index);
+Status print_digest(store::TraceReader& trace, std::uint64_t index, bool json) {
+  const Result<store::Digest> digest = trace.digest(index);
+  if (!digest) return digest.failure();
+  const store::Instant at = digest->at;
   if (json) {
-    fmt::print("{{\"icount\":{},\"time\":{},\"kind\":\"digest\"}}\n", at.icount.value, at.time.value);
+    fmt::print("{{\"icount\":{},\"time\":{},\"kind\":\"digest\",\"full\":{}}}\n", at.icount.value,
+               at.time.value, digest->full);
   } else {
-    fmt::print("{:>14} {:>14} digest\n", at.icount.value, at.time.value);
+    fmt::print("{:>14} {:>14} digest{}\n", at.icount.value, at.time.value,
+               digest->full ? " (whole states)" : "");
   }
+  return Done{};
 }
 
 }  // namespace
@@ -145,24 +150,28 @@ int events_command(const EventsOptions& options) {
   if (!trace) return complain(trace.failure());
   const auto within = [&](Icount at) { return at.value >= options.from && at.value <= options.to; };
   std::uint64_t digest = 0;
-  const auto digests_before = [&](Icount limit) {
-    for (; digest < (*trace)->digest_count() && (*trace)->digest_at(digest).icount < limit; ++digest) {
+  const auto digests_before = [&](Icount limit) -> Status {
+    for (; digest < (*trace)->digest_count() && (*trace)->digest_icount(digest) < limit; ++digest) {
       const bool wanted = options.kind.empty() || options.kind == "digest";
-      if (wanted && within((*trace)->digest_at(digest).icount)) print_digest(**trace, digest, options.json);
+      if (!wanted || !within((*trace)->digest_icount(digest))) continue;
+      if (const Status printed = print_digest(**trace, digest, options.json); !printed)
+        return printed.failure();
     }
+    return Done{};
   };
   for (std::uint64_t i = 0; i < (*trace)->chunk_count(); ++i) {
     const Result<store::Chunk> chunk = (*trace)->chunk(i);
     if (!chunk) return complain(chunk.failure());
     for (const store::Event& event : chunk->events) {
       if (!within(event.at.icount)) continue;
-      digests_before(event.at.icount);
+      if (const Status printed = digests_before(event.at.icount); !printed)
+        return complain(printed.failure());
       if (!options.kind.empty() && options.kind != store::name_of(event.kind)) continue;
       if (const Status printed = print_event(**trace, event, options.json); !printed)
         return complain(printed.failure());
     }
   }
-  digests_before(Icount::max());
+  if (const Status printed = digests_before(Icount::max()); !printed) return complain(printed.failure());
   return kOk;
 }
 

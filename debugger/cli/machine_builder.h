@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/port/machine.h"
@@ -35,6 +36,7 @@ Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::Machine
 
 /// What CPUID shows, for the trace's configuration.
 [[nodiscard]] std::string cpu_model();
+[[nodiscard]] std::vector<std::string> cpu_features();
 
 struct LiveOptions {
   std::string disk, net = "none", script, input;

@@ -66,6 +66,7 @@ store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) 
   store::MachineConfig config;
   config.ram_bytes = options.memory;
   config.cpu_model = cpu_model();
+  config.cpu_features = cpu_features();
   config.time_rate = static_cast<std::uint64_t>(std::llround(options.nanoseconds_per_instruction * 65536));
   config.command_line = options.command_line;
   config.disk_bytes = host.disk_bytes();
@@ -81,6 +82,9 @@ store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) 
   if (config.disk_bytes != 0) config.channels.push_back(4);
   return config;
 }
+
+/// Where a file lay is nobody's business in a trace that travels.
+std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 /// A trace may be replaced, anything else may not.
 Status make_room(const RunOptions& options) {
@@ -111,8 +115,8 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
   auto writer = store::TraceWriter::create(options.trace);
   if (!writer) return complain(kBadInput, writer.failure().message);
   store::MachineConfig config = config_of(options, host);
-  config.kernel = (*writer)->put_blob(options.kernel, files.kernel);
-  config.initrd = (*writer)->put_blob(options.initrd, files.initrd);
+  config.kernel = (*writer)->put_blob(base_name(options.kernel), files.kernel);
+  config.initrd = (*writer)->put_blob(base_name(options.initrd), files.initrd);
   replay::record::Recorder recorder(host.source(), host.sink(), **writer);
   auto built = build_machine(config, files, options.engine, recorder, recorder);
   if (!built) {

@@ -31,11 +31,9 @@ class Run final {
   Result<ReplayResult> all() {
     bool going = true;
     for (std::uint64_t i = 0; going && i < trace_.digest_count(); ++i) {
-      const traces::store::Instant at = trace_.digest_at(i);
-      const bool last = trace_.end() && at == trace_.end()->at && i + 1 == trace_.digest_count();
-      going = (last ? run_to_end(*trace_.end()) : run_to(at.icount)) && check_digest(i);
+      const bool last = trace_.end() && i + 1 == trace_.digest_count();
+      going = (last ? run_to_end(*trace_.end()) : run_to(trace_.digest_icount(i))) && check_digest(i);
     }
-    if (going && trace_.digest_count() == 0 && trace_.end()) going = run_to_end(*trace_.end());
     if (going && !trace_.end()) {
       result_.recorder_interrupted = true;
       going = run_to(trace_.progress().at.icount);
@@ -113,7 +111,7 @@ class Run final {
   [[nodiscard]] bool wanted(std::uint64_t index) const {
     if (!options_.check_states) return false;
     if (index == 0 || index + 1 == trace_.digest_count()) return true;
-    return trace_.digest_at(index).icount - agreed_ >= options_.check_interval;
+    return trace_.digest_icount(index) - agreed_ >= options_.check_interval;
   }
 
   bool check_digest(std::uint64_t index) {

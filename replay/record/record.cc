@@ -15,14 +15,11 @@ Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& re
   CHECK(options.digest_interval > 0);
   recorder.on_failure([&machine] { machine.request_stop(); });
   StateDigester digester(machine);
-  std::optional<Instant> last;
   Icount last_full;
   const auto take = [&](bool full) {
     const Instant now = machine.now();
-    if (last == now) return;
-    full = full || !last || now.icount - last_full >= options.full_state_interval;
+    full = full || now.icount - last_full >= options.full_state_interval;
     if (full) last_full = now.icount;
-    last = now;
     // In this order, so that no commit has a digest beyond its progress.
     writer.progress({now.icount, now.time});
     writer.digest(digester.take(full, recorder.channel_digests()));
@@ -37,6 +34,7 @@ Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& re
     reason = machine.run(std::min(next, options.stop_at));
     if (reason == StopReason::reached) take(false);
   }
+  // Even at the instant of the digest before: inputs may have come and the machine may have stopped at it.
   take(true);
   const Instant end = machine.now();
   const Status finished = writer.finish({{end.icount, end.time}, static_cast<store::EndReason>(reason)});

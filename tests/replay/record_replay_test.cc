@@ -90,7 +90,7 @@ TEST_F(RecordReplay, EndsInTheSameStateWithTheSameOutput) {
   ASSERT_TRUE(replayed) << replayed.failure().message;
   EXPECT_FALSE(replayed->divergence) << replayed->divergence->describe();
   EXPECT_EQ(replayed->end, recorded->end);
-  EXPECT_EQ(replayed->digests_checked, 21u);
+  EXPECT_EQ(replayed->digests_checked, 22u);
   EXPECT_FALSE(replayed->recorder_interrupted);
   EXPECT_EQ(echo.serial, host.serial);
 }
@@ -232,7 +232,7 @@ TEST_F(RecordReplay, AMachineThatStopsEarlyIsADivergence) {
   ASSERT_TRUE(replayed);
   ASSERT_TRUE(replayed->divergence);
   EXPECT_EQ(replayed->divergence->component, "machine");
-  EXPECT_EQ(replayed->divergence->field, "instant of the end");
+  EXPECT_EQ(replayed->divergence->field, "stop");
 }
 
 TEST_F(RecordReplay, AMachineThatRunsOnIsADivergence) {

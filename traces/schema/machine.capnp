@@ -28,7 +28,7 @@ struct MachineConfig {
   board @0 :Text;                    # "pc"
   ramBytes @1 :UInt64;
   cpuModel @2 :Text;                 # which CPU the guest saw
-  cpuFeatures @3 :List(Text);        # what CPUID showed, sorted
+  cpuFeatures @3 :List(Text);        # what CPUID showed
   timeRate @4 :UInt64;             # virtual nanoseconds per instruction, times 2^16
   kernel @5 :BlobRef;
   initrd @6 :BlobRef;

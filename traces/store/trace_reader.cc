@@ -83,8 +83,11 @@ Status TraceReader::load() {
     return error("{}: {} event chunks and {} digests expected, found {} and {}", path(), progress_.chunks,
                  progress_.digests, chunks_.size(), digests_.size());
   }
-  for (std::uint64_t i = 0; i < chunks_.size(); ++i) {
-    if (number_in(chunks_[i].key, 8) != i) return error("{}: table events: chunk {} is missing", path(), i);
+  for (const auto& [name, records] : {std::pair{"events", &chunks_}, {"digests", &digests_}}) {
+    for (std::uint64_t i = 0; i < records->size(); ++i) {
+      if (number_in((*records)[i].key, 8) != i)
+        return error("{}: table {}: number {} is missing", path(), name, i);
+    }
   }
   const auto end = meta(3, ValueKind::end);
   if (!end) return end.failure();
@@ -109,9 +112,9 @@ Result<Chunk> TraceReader::chunk(std::uint64_t number) {
   return chunk;
 }
 
-Instant TraceReader::digest_at(std::uint64_t index) const {
+Icount TraceReader::digest_icount(std::uint64_t index) const {
   CHECK(index < digests_.size(), "digest {} of {}", index, digests_.size());
-  return {Icount(number_in(digests_[index].key, 0)), VirtualTime(number_in(digests_[index].key, 8))};
+  return Icount(number_in(digests_[index].key, 0));
 }
 
 Result<Digest> TraceReader::digest(std::uint64_t index) {
@@ -121,9 +124,9 @@ Result<Digest> TraceReader::digest(std::uint64_t index) {
   if (!raw) return raw.failure();
   Result<Digest> digest = decode_digest(*raw);
   if (!digest) return in_file("digests", record.key, digest.failure());
-  if (digest->at != digest_at(index)) {
+  if (digest->at.icount != digest_icount(index)) {
     return in_file("digests", record.key,
-                   error("the instant of its key expected, found icount {}", digest->at.icount.value));
+                   error("the icount of its key expected, found {}", digest->at.icount.value));
   }
   return digest;
 }

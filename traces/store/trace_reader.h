@@ -38,7 +38,8 @@ class TraceReader final {
   [[nodiscard]] std::uint64_t chunk_count() const { return chunks_.size(); }
   Result<Chunk> chunk(std::uint64_t number);
   [[nodiscard]] std::uint64_t digest_count() const { return digests_.size(); }
-  [[nodiscard]] Instant digest_at(std::uint64_t index) const;
+  /// Several digests may stand at one icount: time goes on while the machine is halted.
+  [[nodiscard]] Icount digest_icount(std::uint64_t index) const;
   Result<Digest> digest(std::uint64_t index);
   /// Fills all of `out`, which is as large as the piece.
   Status piece(const Piece& piece, std::span<std::byte> out);

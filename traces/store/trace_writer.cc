@@ -248,7 +248,7 @@ std::vector<TraceWriter::Write> TraceWriter::encode_batch(const Batch& batch) {
     add_write(writes, table_index("meta"), key_of(1), ValueKind::header, encode(*batch.config));
   encode_chunks(batch, writes);
   for (const Digest& digest : batch.digests) {
-    add_write(writes, table_index("digests"), key_of(digest.at.icount.value, digest.at.time.value),
+    add_write(writes, table_index("digests"), key_of(digest.at.icount.value, progress_.digests),
               ValueKind::digest, encode(digest));
     progress_.digests++;
   }

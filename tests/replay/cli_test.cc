@@ -1,0 +1,186 @@
+// The hindsight executable from the outside: a kernel of a few instructions is recorded and replayed, and
+// every kind of failure has its exit code.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace hindsight::tests {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+
+/// A 32-bit ELF file with a PVH entry note whose code is `code`, at 1 MiB.
+std::string pvh_kernel(const std::vector<std::uint8_t>& code) {
+  constexpr std::uint32_t kBase = 0x100000, kHeaders = 52 + 2 * 32, kNote = 20;
+  std::string file;
+  const auto word = [&](std::uint32_t value) {
+    for (int i = 0; i < 4; ++i) file += static_cast<char>(value >> (8 * i));
+  };
+  const auto half = [&](std::uint32_t value) {
+    for (int i = 0; i < 2; ++i) file += static_cast<char>(value >> (8 * i));
+  };
+  file += std::string(
+              "\x7f"
+              "ELF\1\1\1",
+              7) +
+          std::string(9, '\0');
+  half(2), half(3), word(1), word(kBase);  // ET_EXEC, EM_386, version, entry
+  word(52), word(0), word(0);              // program headers, no sections, flags
+  half(52), half(32), half(2), half(0), half(0), half(0);
+  const auto size = static_cast<std::uint32_t>(code.size());
+  word(1), word(kHeaders + kNote), word(kBase), word(kBase), word(size), word(size), word(7),
+      word(1);                                                                            // PT_LOAD
+  word(4), word(kHeaders), word(0), word(0), word(kNote), word(kNote), word(4), word(4);  // PT_NOTE
+  word(4), word(4), word(18), file += std::string("Xen\0", 4), word(kBase);  // XEN_ELFNOTE_PHYS32_ENTRY
+  file += std::string(code.begin(), code.end());
+  return file;
+}
+
+/// Echoes what arrives at COM1 until a '.', after counting to 100,000; then powers off through ACPI.
+std::string echo_kernel() {
+  return pvh_kernel({
+      0xb9, 0xa0, 0x86, 0x01, 0x00,  // mov ecx, 100000
+      0x49,                          // 1: dec ecx
+      0x75, 0xfd,                    // jnz 1b
+      0x66, 0xba, 0xfd, 0x03,        // 2: mov dx, 3fdh
+      0xec,                          // in al, dx
+      0xa8, 0x01,                    // test al, 1
+      0x74, 0xf7,                    // jz 2b
+      0x66, 0xba, 0xf8, 0x03,        // mov dx, 3f8h
+      0xec,                          // in al, dx
+      0xee,                          // out dx, al
+      0x3c, '.',                     // cmp al, '.'
+      0x75, 0xed,                    // jne 2b
+      0x66, 0xba, 0x04, 0x06,        // mov dx, PM1a control
+      0x66, 0xb8, 0x00, 0x34,        // mov ax, sleep
+      0x66, 0xef,                    // out dx, ax
+      0xeb, 0xfe,                    // jmp .
+  });
+}
+
+struct Outcome {
+  int code = -1;
+  std::string text;  ///< standard output and standard error
+};
+
+Outcome hindsight(const std::string& arguments) {
+  std::FILE* pipe = popen((HINDSIGHT_EXECUTABLE " " + arguments + " 2>&1 </dev/null").c_str(), "r");
+  Outcome outcome;
+  char buffer[4096];
+  while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) outcome.text.append(buffer, got);
+  const int status = pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return outcome;
+}
+
+class CommandLine : public testing::Test {
+ protected:
+  CommandLine() : folder_(testing::TempDir() + "hindsight_cli_" + std::to_string(getpid())) {
+    std::filesystem::create_directories(folder_);
+    write("kernel", echo_kernel());
+    write("typed", "Hello.");
+  }
+  ~CommandLine() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& contents) {
+    std::ofstream(folder_ + "/" + name, std::ios::binary) << contents;
+  }
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string record(const std::string& more = "") const {
+    return "record -o " + path("t.trace") + " --kernel " + path("kernel") + " --memory 16M --input " +
+           path("typed") + " --digest-every 20000 " + more;
+  }
+
+  std::string folder_;
+};
+
+class BothEngines : public CommandLine, public testing::WithParamInterface<const char*> {};
+
+TEST_P(BothEngines, RecordThenReplayPrintsTheSameAndAgrees) {
+  const std::string engine = std::string(" --engine ") + GetParam();
+  const Outcome recorded = hindsight(record(engine));
+  EXPECT_EQ(recorded.code, 0) << recorded.text;
+  EXPECT_EQ(recorded.text, "Hello.");
+  std::filesystem::remove(path("kernel"));
+  std::filesystem::remove(path("typed"));
+  const Outcome replayed = hindsight("replay " + path("t.trace") + engine);
+  EXPECT_EQ(replayed.code, 0) << replayed.text;
+  EXPECT_THAT(replayed.text, HasSubstr("Hello."));
+  EXPECT_THAT(replayed.text, HasSubstr("ends with power-off"));
+  const Outcome verified = hindsight("verify " + path("t.trace") + engine);
+  EXPECT_EQ(verified.code, 0) << verified.text;
+  EXPECT_THAT(verified.text, HasSubstr("t.trace: ok: "));
+}
+
+INSTANTIATE_TEST_SUITE_P(With, BothEngines, testing::Values("interp", "jit"),
+                         [](const auto& engine) { return std::string(engine.param); });
+
+TEST_F(CommandLine, ATraceOfOneEngineVerifiesOnTheOther) {
+  ASSERT_EQ(hindsight(record("--engine jit")).code, 0);
+  const Outcome verified = hindsight("verify --engine interp " + path("t.trace"));
+  EXPECT_EQ(verified.code, 0) << verified.text;
+}
+
+TEST_F(CommandLine, InfoAndEventsTellWhatIsInTheTrace) {
+  ASSERT_EQ(hindsight(record("--engine interp --append quiet")).code, 0);
+  const Outcome info = hindsight("info " + path("t.trace"));
+  EXPECT_EQ(info.code, 0);
+  EXPECT_THAT(info.text, HasSubstr("command line  quiet\n"));
+  EXPECT_THAT(info.text, HasSubstr("(power-off)"));
+  const Outcome inputs = hindsight("events --kind input " + path("t.trace"));
+  EXPECT_EQ(inputs.code, 0);
+  EXPECT_THAT(inputs.text, HasSubstr("serial0"));
+  EXPECT_THAT(inputs.text, HasSubstr("48"));  // the H
+  const Outcome samples = hindsight("events --json --kind sample " + path("t.trace"));
+  EXPECT_THAT(samples.text, HasSubstr("\"channel\":\"wall_clock\""));
+}
+
+TEST_F(CommandLine, StopAtEndsRecordingAndReplayThere) {
+  const Outcome recorded = hindsight(record("--engine interp --stop-at 50001"));
+  EXPECT_EQ(recorded.code, 0) << recorded.text;
+  const Outcome replayed = hindsight("replay --engine interp " + path("t.trace"));
+  EXPECT_EQ(replayed.code, 0);
+  EXPECT_THAT(replayed.text, HasSubstr("50001 instructions replayed"));
+  EXPECT_THAT(replayed.text, HasSubstr("limit reached"));
+}
+
+TEST_F(CommandLine, ACpuThatShutsDownIsAFailedGuest) {
+  write("kernel", pvh_kernel({0x0f, 0x0b}));  // ud2, with an empty IDT
+  const Outcome recorded = hindsight(record("--engine interp"));
+  EXPECT_EQ(recorded.code, 1);
+  EXPECT_THAT(recorded.text, HasSubstr("shut down at icount 0"));
+  const Outcome verified = hindsight("verify --engine interp " + path("t.trace"));
+  EXPECT_EQ(verified.code, 0) << verified.text;
+}
+
+TEST_F(CommandLine, AnExistingTraceIsReplacedOnlyByForceAndAnythingElseNever) {
+  ASSERT_EQ(hindsight(record("--engine interp")).code, 0);
+  EXPECT_EQ(hindsight(record("--engine interp")).code, 3);
+  EXPECT_EQ(hindsight(record("--engine interp --force")).code, 0);
+  write("t.trace", "my notes");
+  const Outcome refused = hindsight(record("--engine interp --force"));
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.text, HasSubstr("--force replaces only a trace"));
+}
+
+TEST_F(CommandLine, WrongUsageAndBadFilesHaveTheirExitCodes) {
+  EXPECT_EQ(hindsight("").code, 2);
+  EXPECT_EQ(hindsight("record --frobnicate").code, 2);
+  EXPECT_EQ(hindsight("--log=nonsense:loud info x").code, 2);
+  EXPECT_EQ(hindsight("--help").code, 0);
+  EXPECT_EQ(hindsight("replay " + path("absent")).code, 3);
+  EXPECT_EQ(hindsight("verify " + path("typed")).code, 3);
+  EXPECT_EQ(hindsight("run --kernel " + path("absent")).code, 3);
+}
+
+}  // namespace
+}  // namespace hindsight::tests
