@@ -144,8 +144,9 @@ void fold_constants(Block& block) {
     const bool b_constant = b != nullptr && b->op == Op::Const;
     if (inst.flags_out != 0 || (info(inst.op).properties & kEffect)) continue;
     if (a_constant && (b == nullptr || b_constant)) {
-      const auto folded = evaluate_constant(inst, a->type, static_cast<std::uint64_t>(a->imm),
-                                            b_constant ? static_cast<std::uint64_t>(b->imm) : 0);
+      // A constant may be kept sign-extended; its value has the bits of its type.
+      const auto bits = [](const Inst& c) { return truncate(c.type, static_cast<std::uint64_t>(c.imm)); };
+      const auto folded = evaluate_constant(inst, a->type, bits(*a), b_constant ? bits(*b) : 0);
       if (folded)
         inst = {.op = Op::Const,
                 .type = inst.type,
