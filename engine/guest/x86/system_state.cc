@@ -196,6 +196,8 @@ void load_control(CpuState& s, CpuX86State::Reader in) {
   load_list(in.getDr(), s.dr, ~std::uint64_t{0});
   s.dr[6] = (s.dr[6] & debug::kDr6Writable) | debug::kDr6Fixed;
   s.dr[7] = (s.dr[7] & debug::kDr7Writable) | debug::kDr7Fixed;
+  // RF is only ever held while a breakpoint is armed (see IRET).
+  if ((s.dr[7] & debug::kEnables) == 0) s.rflags_system &= ~flag::kRf;
   s.efer = in.getEfer() & msr::kEferMask & ~efer::kLma;
   if ((s.efer & efer::kLme) != 0 && (s.cr0 & cr0::kPg) != 0) {
     s.efer |= efer::kLma;
