@@ -1,0 +1,21 @@
+// The routines that all generated code shares: the way in and out, slow memory accesses and calls.
+// Emitted once into the code cache when the code generator is made.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/host/x64/emitter.h"
+#include "engine/host/x64/layout.h"
+
+namespace hindsight::engine::host::x64 {
+
+/// As the way out returns it, in RAX and RDX.
+struct RawExit {
+  std::uint64_t kind;
+  std::uint64_t detail;
+};
+
+/// Emits them and fills in layout.routines (addresses for writing). Wants the pinned registers set.
+void emit_routines(Emitter& e, Layout& layout);
+
+}  // namespace hindsight::engine::host::x64

@@ -1,0 +1,20 @@
+// Random IR blocks that obey the verifier, for differential tests.
+#pragma once
+
+#include <random>
+
+#include "engine/ir/ir.h"
+
+namespace hindsight::engine::test {
+
+struct RandomOptions {
+  unsigned insns = 6;
+  unsigned ops_per_insn = 6;
+  bool memory = true;
+  bool vectors = true;
+  bool calls = true;
+};
+
+void random_block(std::mt19937_64& rng, const RandomOptions& options, ir::Block& out);
+
+}  // namespace hindsight::engine::test
