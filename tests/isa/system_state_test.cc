@@ -117,6 +117,25 @@ TEST_F(StateTest, CpuidGivesOneGigahertzAndClampsHighLeaves) {
   EXPECT_EQ(cpuid_leaf({0x80000008, 0}).eax, 0x3028u);
 }
 
+TEST_F(StateTest, XsaveCoversX87AndSseOnlyAndOsxsaveIsMirrored) {
+  const CpuidRegisters r = cpuid_leaf({0xD, 0});
+  EXPECT_EQ(r.eax, 3u);
+  EXPECT_EQ(r.ebx, 576u);
+  EXPECT_EQ(r.ecx, 576u);
+  EXPECT_EQ(cpuid_leaf({0xD, 1}).eax, 0u);
+  s.gpr[kRax] = 1;
+  s.cr4 |= cr4::kOsxsave;
+  call(kCpuid);
+  EXPECT_NE(s.gpr[kRcx] & 1u << 27, 0u);
+  s.gpr[kRcx] = 0;
+  call(kXsetbv, 0, 2);  // x87 state cannot be left out
+  expect_fault(13, 0);
+  s.trap = {};
+  call(kXsetbv, 0, 3);
+  EXPECT_TRUE(no_fault());
+  EXPECT_EQ(call(kXgetbv, 0), 3u);
+}
+
 TEST_F(StateTest, CpuidInstructionMirrorsTheApicEnable) {
   DeadlineApic apic;
   s.apic = &apic;

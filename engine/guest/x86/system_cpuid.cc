@@ -40,6 +40,7 @@ constexpr Feature kFeatures[] = {
     {"SSE4.2", 1, ecx, 20},
     {"POPCNT", 1, ecx, 23},
     {"TSC-DEADLINE", 1, ecx, 24},
+    {"XSAVE", 1, ecx, 26},
     {"ARAT", 6, eax, 2},
     {"FSGSBASE", 7, ebx, 0},
     {"TSC_ADJUST", 7, ebx, 1},
@@ -96,6 +97,9 @@ CpuidRegisters cache_leaf(std::uint32_t subleaf) {
   return {c.type | c.level << 5 | kSelfInitializing, (c.ways - 1) << 22 | 63, c.sets - 1, 0};
 }
 
+/// Size of the standard-format XSAVE area: the legacy region and the header hold x87 and SSE state.
+constexpr std::uint32_t kXsaveBytes = 512 + 64;
+
 CpuidRegisters basic_leaf(const CpuidInputs& in) {
   switch (in.leaf) {
     case 0:
@@ -108,6 +112,8 @@ CpuidRegisters basic_leaf(const CpuidInputs& in) {
       return cache_leaf(in.subleaf);
     case 7:
       return in.subleaf == 0 ? features_of(7) : CpuidRegisters{};
+    case 0xD:
+      return in.subleaf == 0 ? CpuidRegisters{kXcr0Mask, kXsaveBytes, kXsaveBytes, 0} : CpuidRegisters{};
     case 0x15:
       return {1, 1, static_cast<std::uint32_t>(kTscHz), 0};
     case 0x16:

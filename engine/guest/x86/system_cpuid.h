@@ -38,7 +38,7 @@ constexpr std::uint32_t kCpuSignature = 0x000106CA;
 /// TSC, crystal and APIC timer clock: one tick a virtual nanosecond.
 constexpr std::uint64_t kTscHz = 1'000'000'000;
 /// XSAVE and its kin, CR4.OSXSAVE and XCR0 exist.
-constexpr bool kHasXsave = false;
+constexpr bool kHasXsave = true;
 /// Bits that XCR0 may have: x87 and SSE.
 constexpr std::uint64_t kXcr0Mask = 3;
 
