@@ -14,9 +14,9 @@ class Cursor {
 
   [[nodiscard]] unsigned position() const { return position_; }
   [[nodiscard]] DecodeStatus status() const {
-    return position_ <= std::min<std::size_t>(bytes_.size(), kMaxInsnLength) ? DecodeStatus::ok
-           : position_ > kMaxInsnLength                                      ? DecodeStatus::too_long
-                                                                             : DecodeStatus::truncated;
+    if (position_ <= std::min<std::size_t>(bytes_.size(), kMaxInsnLength)) return DecodeStatus::ok;
+    // What lies beyond the given bytes is not known, so neither is the length.
+    return bytes_.size() < kMaxInsnLength ? DecodeStatus::truncated : DecodeStatus::too_long;
   }
   std::uint8_t peek() const { return position_ < bytes_.size() ? bytes_[position_] : std::uint8_t{0}; }
   std::uint8_t next() {

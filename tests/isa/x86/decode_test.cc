@@ -290,6 +290,11 @@ TEST(X86Decode, EveryPrefixOfAnInstructionIsTruncated) {
         << n;
 }
 
+TEST(X86Decode, PrefixesUpToTheEndOfTheBytesAreTruncatedNotTooLong) {
+  Decoded d;
+  EXPECT_EQ(decode64(std::vector<std::uint8_t>(14, 0x43), d), DecodeStatus::truncated);
+}
+
 TEST(X86Decode, MemoryOperandHasBaseIndexScaleDisplacementAndSegment) {
   Decoded d;
   ASSERT_EQ(decode64({0x64, 0x4B, 0x8B, 0x84, 0xC8, 0xF0, 0xFF, 0xFF, 0xFF}, d), DecodeStatus::ok);
