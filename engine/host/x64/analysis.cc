@@ -166,7 +166,7 @@ void BlockCompiler::analyse(const ir::Block& block) {
     if (inst.op == Op::GetFlags) reads = ir::kFlagsAll;
     if (properties & ir::kReadsCarry) reads |= ir::kFlagC;
     if (inst.op == Op::Call) {
-      has_call_ = true;
+      has_call_ |= inst.helper->effects != ir::kPure;  // only those may ask to leave
       if (inst.helper->effects & (ir::kMayTrap | ir::kReadsFlags | ir::kWritesFlags)) reads = ir::kFlagsAll;
     }
     live |= reads, read |= reads;

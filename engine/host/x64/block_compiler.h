@@ -54,12 +54,12 @@ class BlockCompiler {
   enum class Place : std::uint8_t {
     none,
     constant,
-    reg,       ///< a host register: a temporary, or a pinned one whose guest register has the same content
-    slot,      ///< memory of the state at `offset`: a guest register not overwritten since
-    spill,     ///< CoreState::spill[offset]
-    folded,    ///< part of an address, not computed
-    cond,      ///< a Cond right before its user: in EFLAGS or the state's flags
-    compare,   ///< a CmpX right before its user
+    reg,      ///< a host register: a temporary, or a pinned one whose guest register has the same content
+    slot,     ///< memory of the state at `offset`: a guest register not overwritten since
+    spill,    ///< CoreState::spill[offset]
+    folded,   ///< part of an address, not computed
+    cond,     ///< a Cond right before its user: in EFLAGS or the state's flags
+    compare,  ///< a CmpX right before its user
     xmm,
   };
   struct ValueState {
@@ -70,9 +70,9 @@ class BlockCompiler {
     Value next = ir::kNoValue;  ///< in the chain of its register
     Place place = Place::none;
     Reg reg = kNoReg;
-    Reg target = kNoReg;        ///< pinned register (or 1 for vectors) that this value should be computed in
+    Reg target = kNoReg;  ///< pinned register (or 1 for vectors) that this value should be computed in
     Type type = Type::none;
-    bool upper_zero = false;    ///< the host register is zero above the type
+    bool upper_zero = false;  ///< the host register is zero above the type
     bool dead = false;
   };
   struct CachedVector {
@@ -136,9 +136,7 @@ class BlockCompiler {
   }
   void load_into(Reg r, Value v);
   void finish(std::size_t i, Reg dst, bool upper_zero);
-  [[nodiscard]] static bool is_pinned(Reg r) {
-    return r == RBX || r == RDI || (r >= R8 && r <= R14);
-  }
+  [[nodiscard]] static bool is_pinned(Reg r) { return r == RBX || r == RDI || (r >= R8 && r <= R14); }
 
   // flags.cc
   void define_flags(std::uint8_t mask, std::uint8_t valid, std::uint8_t zero);
@@ -224,7 +222,7 @@ class BlockCompiler {
   void pc_to_scratch(std::int64_t offset);
 
   const Layout& layout_;
-  Emitter* e_ = nullptr;     ///< current
+  Emitter* e_ = nullptr;  ///< current
   Emitter* hot_ = nullptr;
   Emitter* cold_ = nullptr;
   CompiledBlock* out_ = nullptr;
@@ -235,21 +233,21 @@ class BlockCompiler {
   std::int32_t first_vector_ = 0;
 
   std::vector<ValueState> values_;
-  std::vector<std::uint8_t> before_;   ///< flags live before each operation, possible traps included
+  std::vector<std::uint8_t> before_;  ///< flags live before each operation, possible traps included
   std::vector<std::uint8_t> after_;
-  std::vector<std::uint8_t> read_;     ///< flags read after it by operations or the block's end
-  Value pending_[16] = {};             ///< by pinned register: the value that a later StoreReg puts there
+  std::vector<std::uint8_t> read_;  ///< flags read after it by operations or the block's end
+  Value pending_[16] = {};          ///< by pinned register: the value that a later StoreReg puts there
   std::uint32_t pending_mask_ = 0;
   std::vector<std::pair<std::int32_t, Value>> pending_vectors_;
 
-  Value chain_[32] = {};               ///< values in each host register, XMM from 16
+  Value chain_[32] = {};  ///< values in each host register, XMM from 16
   Value slot_chain_ = ir::kNoValue;
   std::uint32_t locked_ = 0, xlocked_ = 0;
   std::uint32_t xmm_used_ = 0;
   std::vector<CachedVector> cached_;
   std::uint64_t spill_used_ = 0;
-  std::uint64_t spill_freed_ = 0;      ///< no longer used once the operation at hand is done
-  std::size_t at_ = 0;                 ///< operation being emitted
+  std::uint64_t spill_freed_ = 0;  ///< no longer used once the operation at hand is done
+  std::size_t at_ = 0;             ///< operation being emitted
   std::uint32_t page_offset_ = 0, insn_index_ = 0;
 
   std::uint8_t host_ = 0, zero_ = 0;

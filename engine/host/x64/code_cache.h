@@ -1,5 +1,5 @@
-// Memory that holds generated code: one memfd mapped twice, once to be written and once to be executed, so that
-// no page is ever both. Halved into a hot and a cold region, so that rarely run paths do not dilute the
+// Memory that holds generated code: one memfd mapped twice, once to be written and once to be executed, so
+// that no page is ever both. Halved into a hot and a cold region, so that rarely run paths do not dilute the
 // instruction cache. Owned by the code generator; its thread.
 #pragma once
 
@@ -21,7 +21,9 @@ class CodeCache {
   [[nodiscard]] std::uint8_t* cold_begin() const { return write_ + hot_bytes_; }
   [[nodiscard]] std::uint8_t* end() const { return write_ + bytes_; }
 
-  [[nodiscard]] std::uint32_t offset(const std::uint8_t* p) const { return static_cast<std::uint32_t>(p - write_); }
+  [[nodiscard]] std::uint32_t offset(const std::uint8_t* p) const {
+    return static_cast<std::uint32_t>(p - write_);
+  }
   [[nodiscard]] std::uint8_t* writable(std::uint32_t offset) const { return write_ + offset; }
   [[nodiscard]] const std::uint8_t* executable(const std::uint8_t* written) const {
     return execute_ + (written - write_);

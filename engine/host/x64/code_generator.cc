@@ -19,7 +19,8 @@ void Layout::pin(std::span<const std::uint32_t> general) {
   by_cell_.fill(kNoReg);
   const std::size_t n = std::min<std::size_t>(general.size(), kPinnedCount);
   if (n == 0) return;
-  window_ = static_cast<std::int32_t>(*std::min_element(general.begin(), general.begin() + static_cast<std::ptrdiff_t>(n)));
+  window_ = static_cast<std::int32_t>(
+      *std::min_element(general.begin(), general.begin() + static_cast<std::ptrdiff_t>(n)));
   for (std::size_t i = 0; i < n; ++i) {
     const auto offset = static_cast<std::int32_t>(general[i]);
     const auto cell = static_cast<std::size_t>(offset - window_) / 8;
@@ -33,13 +34,17 @@ void Layout::pin(std::span<const std::uint32_t> general) {
 namespace {
 void check_host() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  CHECK(__get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) && (c & bit_POPCNT), "the host lacks SSE4.2 or POPCNT");
+  CHECK(__get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) && (c & bit_POPCNT),
+        "the host lacks SSE4.2 or POPCNT");
   CHECK(__get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1), "the host lacks LAHF in 64-bit mode");
   // The SDM leaves A undefined after logical operations; the generated code relies on it being clear.
   for (unsigned v = 0; v < 64; ++v) {
     std::uint64_t flags;
     unsigned x = v * 0x9E3779B1u;
-    asm volatile("movb $0x0F, %%al\n\taddb $1, %%al\n\tandl %2, %1\n\tpushfq\n\tpopq %0" : "=r"(flags), "+r"(x) : "r"(v | 0xF0F0u) : "cc", "rax");
+    asm volatile("movb $0x0F, %%al\n\taddb $1, %%al\n\tandl %2, %1\n\tpushfq\n\tpopq %0"
+                 : "=r"(flags), "+r"(x)
+                 : "r"(v | 0xF0F0u)
+                 : "cc", "rax");
     CHECK((flags & 0x10) == 0, "the host sets AF after AND, which the code generator does not support");
   }
 }
@@ -77,7 +82,8 @@ std::optional<CompiledBlock> CodeGenerator::compile(const ir::Block& block) {
   Impl& m = *impl_;
   CHECK(!block.alone, "blocks that run alone belong to the interpreter");
   const auto room = static_cast<std::ptrdiff_t>(BlockCompiler::room_for(block));
-  if (m.cache.cold_begin() - m.hot.cursor() < room || m.cache.end() - m.cold.cursor() < room) return std::nullopt;
+  if (m.cache.cold_begin() - m.hot.cursor() < room || m.cache.end() - m.cold.cursor() < room)
+    return std::nullopt;
   CompiledBlock out;
   const std::uint8_t* entry = m.hot.cursor();
   const std::uint8_t* cold = m.cold.cursor();

@@ -1,5 +1,5 @@
-// Turns IR blocks into x86-64 machine code and runs it. Guest-neutral: knows guest registers only as offsets in
-// the state. Needs a host with SSE4.2 and POPCNT (x86-64-v2) and LAHF in 64-bit mode.
+// Turns IR blocks into x86-64 machine code and runs it. Guest-neutral: knows guest registers only as offsets
+// in the state. Needs a host with SSE4.2 and POPCNT (x86-64-v2) and LAHF in 64-bit mode.
 //
 // Owned by the run loop; its thread only. Determinism: generated code computes what the interpreter computes,
 // bit for bit, and leaves the same state at every exit; how code was linked or cached cannot be seen.

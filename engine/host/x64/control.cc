@@ -37,8 +37,8 @@ void BlockCompiler::emit(std::size_t i) {
   switch (inst.op) {
     case Op::Const:
       values_[i].place = Place::constant;
-      values_[i].constant = inst.type == Type::I64 ? inst.imm
-                                                   : inst.imm & ((std::int64_t{1} << ir::bits_of(inst.type)) - 1);
+      values_[i].constant =
+          inst.type == Type::I64 ? inst.imm : inst.imm & ((std::int64_t{1} << ir::bits_of(inst.type)) - 1);
       return;
     case Op::LoadReg:
       return emit_load_reg(i);
@@ -61,8 +61,9 @@ void BlockCompiler::emit(std::size_t i) {
       e_->mov_rm(8, kScratch, state(HINDSIGHT_STATE(budget_end)));
       e_->mov_rr(8, dst, kBudget);
       e_->not_(8, dst);
-      e_->lea(8, dst, {.base = dst, .index = kScratch,
-                       .disp = 1 - static_cast<std::int32_t>(insn_count_ - insn_index_)});
+      e_->lea(
+          8, dst,
+          {.base = dst, .index = kScratch, .disp = 1 - static_cast<std::int32_t>(insn_count_ - insn_index_)});
       return finish(i, dst, true);
     }
     case Op::Add:
@@ -145,8 +146,10 @@ void BlockCompiler::emit_call(std::size_t i) {
   const Inst& inst = insts_[i];
   const std::uint32_t effects = inst.helper->effects;
   const bool sees_flags = effects & (ir::kMayTrap | ir::kReadsFlags | ir::kWritesFlags);
-  if (sees_flags) sync_flags();
-  else clobber_flags(before_[i]);
+  if (sees_flags)
+    sync_flags();
+  else
+    clobber_flags(before_[i]);
   host_ = 0, zero_ = 0;
   write_back_vectors();
   drop_vectors();
@@ -155,8 +158,10 @@ void BlockCompiler::emit_call(std::size_t i) {
   const Value arguments[] = {inst.a, inst.b, inst.c};
   for (unsigned k = 0; k < 3; ++k) {
     lock(kArguments[k]);
-    if (arguments[k] == kNoValue) e_->mov_ri(kArguments[k], 0);
-    else load_into(kArguments[k], arguments[k]);
+    if (arguments[k] == kNoValue)
+      e_->mov_ri(kArguments[k], 0);
+    else
+      load_into(kArguments[k], arguments[k]);
   }
   for (Value v : arguments) use(v);
   // Values that stand for guest state which the helper may change.
@@ -252,9 +257,12 @@ void BlockCompiler::emit_lookup() {
 
 /// Registers a jump within the page; until linked it leads to a stub that leaves.
 void BlockCompiler::add_site(std::uint8_t* patch, std::int64_t target) {
-  const auto offset = [&](const std::uint8_t* p) { return static_cast<std::uint32_t>(p - layout_.write_base); };
+  const auto offset = [&](const std::uint8_t* p) {
+    return static_cast<std::uint32_t>(p - layout_.write_base);
+  };
   Emitter::patch(patch, cold_->cursor());
-  out_->sites[out_->site_count++] = {offset(patch), offset(cold_->cursor()), static_cast<std::int32_t>(target)};
+  out_->sites[out_->site_count++] = {offset(patch), offset(cold_->cursor()),
+                                     static_cast<std::int32_t>(target)};
   cold_->call_to(layout_.routines.exit_unlinked);
   cold_->u32(offset(patch));
   cold_->u32(static_cast<std::uint32_t>(target));

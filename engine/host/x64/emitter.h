@@ -9,8 +9,8 @@
 namespace hindsight::engine::host::x64 {
 
 using Reg = std::uint8_t;
-constexpr Reg RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7, R8 = 8, R9 = 9, R10 = 10,
-              R11 = 11, R12 = 12, R13 = 13, R14 = 14, R15 = 15, kNoReg = 0xFF;
+constexpr Reg RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7, R8 = 8, R9 = 9,
+              R10 = 10, R11 = 11, R12 = 12, R13 = 13, R14 = 14, R15 = 15, kNoReg = 0xFF;
 
 /// Condition codes as in Jcc, SETcc, CMOVcc.
 enum Cc : std::uint8_t { kO, kNo, kB, kAe, kE, kNe, kBe, kA, kS, kNs, kP, kNp, kL, kGe, kLe, kG };
@@ -182,9 +182,12 @@ class Emitter {
 
  private:
   void imm_n(unsigned size, std::int64_t v) {
-    if (size == 1) u8(static_cast<unsigned>(v));
-    else if (size == 2) u8(static_cast<unsigned>(v)), u8(static_cast<unsigned>(v >> 8));
-    else u32(static_cast<std::uint32_t>(v));
+    if (size == 1)
+      u8(static_cast<unsigned>(v));
+    else if (size == 2)
+      u8(static_cast<unsigned>(v)), u8(static_cast<unsigned>(v >> 8));
+    else
+      u32(static_cast<std::uint32_t>(v));
   }
   void sse_op(unsigned map, unsigned op) {
     u8(0x0F);
@@ -207,7 +210,8 @@ class Emitter {
     const unsigned r = (reg & 7u) << 3;
     if (m.base == kNoReg) {  // [index * scale + disp32]
       const unsigned index = m.index == kNoReg ? 4 : m.index & 7u;
-      u8(r | 4), u8(static_cast<unsigned>(m.scale) << 6 | index << 3 | 5), u32(static_cast<std::uint32_t>(m.disp));
+      u8(r | 4), u8(static_cast<unsigned>(m.scale) << 6 | index << 3 | 5),
+          u32(static_cast<std::uint32_t>(m.disp));
       return;
     }
     const bool none = m.disp == 0 && (m.base & 7) != 5, small = fits_i8(m.disp);
@@ -219,8 +223,10 @@ class Emitter {
       u8(mod | r | (m.base & 7u));
     }
     if (none) return;
-    if (small) u8(static_cast<unsigned>(m.disp));
-    else u32(static_cast<std::uint32_t>(m.disp));
+    if (small)
+      u8(static_cast<unsigned>(m.disp));
+    else
+      u32(static_cast<std::uint32_t>(m.disp));
   }
 
   std::uint8_t* p_ = nullptr;

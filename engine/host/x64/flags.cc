@@ -36,8 +36,8 @@ void BlockCompiler::define_flags(std::uint8_t mask, std::uint8_t valid, std::uin
   drop_recipe();
 }
 
-/// Before an operation defines `mask` by an instruction that destroys the other flags: those that matter go to
-/// the state.
+/// Before an operation defines `mask` by an instruction that destroys the other flags: those that matter go
+/// to the state.
 void BlockCompiler::before_partial_flags(std::size_t i, std::uint8_t mask) {
   const auto others = static_cast<std::uint8_t>(after_[i] & ~mask);
   if (others != 0 && (recipe_.active || ((host_ | zero_) & others) != 0)) sync_flags();
@@ -76,8 +76,10 @@ void BlockCompiler::sync_flags() {
 void BlockCompiler::save_host_flags() {
   const auto known = static_cast<std::uint8_t>(host_ | zero_);
   e_->lahf();
-  if (host_ & kFlagV) e_->setcc(kO, RAX);
-  else e_->u8(0xB0), e_->u8(0);  // mov al, 0
+  if (host_ & kFlagV)
+    e_->setcc(kO, RAX);
+  else
+    e_->u8(0xB0), e_->u8(0);  // mov al, 0
   if (known == kFlagsAll) {
     if (const unsigned clear = ah_bits(zero_)) {
       e_->u8(0x80), e_->u8(0xE4), e_->u8(~clear & 0xFF);  // and ah, imm8
@@ -106,9 +108,12 @@ BlockCompiler::Recipe BlockCompiler::plan_recipe(std::size_t i) {
     if (s.place == Place::constant) return fits_i32(s.constant) || s.type != Type::I64;
     return !(s.place == Place::reg && s.reg == values_[i].target);
   };
-  if (usable(inst.b)) plan.operand = inst.b;
-  else if (inst.op == Op::Add && usable(inst.a)) plan.operand = inst.a;
-  else return {};
+  if (usable(inst.b))
+    plan.operand = inst.b;
+  else if (inst.op == Op::Add && usable(inst.a))
+    plan.operand = inst.a;
+  else
+    return {};
   ++values_[plan.operand].uses;
   return plan;
 }
@@ -144,17 +149,23 @@ void BlockCompiler::emit_recipe() {
     }
   };
   const ValueState& result = values_[recipe_.result];
-  if (result.place == Place::reg) e_->mov_rr(8, RAX, result.reg);
-  else if (result.place == Place::slot) e_->movzx_rm(size, RAX, state(result.offset));
-  else e_->mov_rm(8, RAX, spill_slot(static_cast<unsigned>(result.offset)));
-  if (recipe_.op == Op::Add) apply(kSub), apply(kAdd);
-  else if (recipe_.op == Op::Sub) apply(kAdd), apply(kSub);
-  else e_->test_rr(size, RAX, RAX);
+  if (result.place == Place::reg)
+    e_->mov_rr(8, RAX, result.reg);
+  else if (result.place == Place::slot)
+    e_->movzx_rm(size, RAX, state(result.offset));
+  else
+    e_->mov_rm(8, RAX, spill_slot(static_cast<unsigned>(result.offset)));
+  if (recipe_.op == Op::Add)
+    apply(kSub), apply(kAdd);
+  else if (recipe_.op == Op::Sub)
+    apply(kAdd), apply(kSub);
+  else
+    e_->test_rr(size, RAX, RAX);
   host_ = kFlagsAll, zero_ = 0;
 }
 
-/// In the out-of-line path of a possible trap: the state's flags become complete; nothing changes for the main
-/// line.
+/// In the out-of-line path of a possible trap: the state's flags become complete; nothing changes for the
+/// main line.
 void BlockCompiler::flags_for_trap() {
   if (saved_ || !recipe_.active) return;
   const std::uint8_t host = host_, zero = zero_;

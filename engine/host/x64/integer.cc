@@ -48,14 +48,20 @@ void BlockCompiler::emit_compare_only(std::size_t i, Alu op, unsigned size) {
   const ValueState& first = values_[inst.a];
   const Operand b = operand(inst.b, size);
   if (op == kSub && first.place == Place::slot && b.kind != Operand::mem) {
-    if (b.kind == Operand::imm) e_->alu_mi(kCmp, size, state(first.offset), b.value);
-    else e_->alu_mr(kCmp, size, state(first.offset), b.r);
+    if (b.kind == Operand::imm)
+      e_->alu_mi(kCmp, size, state(first.offset), b.value);
+    else
+      e_->alu_mr(kCmp, size, state(first.offset), b.r);
   } else {
     const Reg a = reg_of(inst.a);
-    if (op == kSub) emit_alu_op(kCmp, size, a, b);
-    else if (b.kind == Operand::imm) e_->test_ri(size, a, b.value);
-    else if (b.kind == Operand::reg) e_->test_rr(size, a, b.r);
-    else e_->op_rm(size, 0x85, a, b.m);
+    if (op == kSub)
+      emit_alu_op(kCmp, size, a, b);
+    else if (b.kind == Operand::imm)
+      e_->test_ri(size, a, b.value);
+    else if (b.kind == Operand::reg)
+      e_->test_rr(size, a, b.r);
+    else
+      e_->op_rm(size, 0x85, a, b.m);
   }
   use(inst.a), use(inst.b);
   define_flags(inst.flags_out, kFlagsAll, 0);
@@ -89,7 +95,8 @@ void BlockCompiler::emit_alu(std::size_t i) {
     return emit_compare_only(i, op, size);
 
   const Recipe plan = plan_recipe(i);
-  const bool swap = commutes(op) && values_[inst.a].place != Place::reg && values_[inst.b].place == Place::reg;
+  const bool swap =
+      commutes(op) && values_[inst.a].place != Place::reg && values_[inst.b].place == Place::reg;
   const Value va = swap ? inst.b : inst.a, vb = swap ? inst.a : inst.b;
   const bool a_const = is_const(va);
   Reg a = kNoReg;
@@ -101,7 +108,7 @@ void BlockCompiler::emit_alu(std::size_t i) {
   const bool lea_sub = op == kSub && needed == 0 && b.kind == Operand::imm && b.value != INT32_MIN;
   if (a == kNoReg && (lea_ok || lea_sub)) a = reg_of(va);
   const ValueState& place_a = values_[va];
-  const Mem a_mem = a != kNoReg || a_const ? Mem{}
+  const Mem a_mem = a != kNoReg || a_const         ? Mem{}
                     : place_a.place == Place::slot ? state(place_a.offset)
                                                    : spill_slot(static_cast<unsigned>(place_a.offset));
   const std::int64_t a_value = place_a.constant;
@@ -112,25 +119,35 @@ void BlockCompiler::emit_alu(std::size_t i) {
     const unsigned wide = size == 8 ? 8 : 4;
     if (b.kind == Operand::imm)
       e_->lea(wide, dst, {.base = a, .disp = static_cast<std::int32_t>(lea_sub ? -b.value : b.value)});
-    else e_->lea(wide, dst, {.base = a, .index = b.r});
+    else
+      e_->lea(wide, dst, {.base = a, .index = b.r});
     return finish(i, dst, size >= 4);
   }
   if (needed == 0 && !carry_used) clobber_flags(after_[i]);
   Reg work = dst;
   if (b.kind == Operand::reg && b.r == dst && a != dst) {
-    if (commutes(op) && a != kNoReg) b.r = a, a = dst;
-    else work = kScratch;
+    if (commutes(op) && a != kNoReg)
+      b.r = a, a = dst;
+    else
+      work = kScratch;
   }
   if (a != work) {
     const bool exact = size < 4 && is_pinned(work);
-    if (a != kNoReg) e_->mov_rr(exact ? size : size == 8 ? 8 : 4, work, a);
-    else if (a_const && exact) e_->mov_ri_narrow(size, work, a_value);
-    else if (a_const) e_->mov_ri(work, static_cast<std::uint64_t>(a_value));
-    else if (exact) e_->mov_rm(size, work, a_mem);
-    else e_->movzx_rm(size, work, a_mem);
+    if (a != kNoReg)
+      e_->mov_rr(exact ? size : size == 8 ? 8 : 4, work, a);
+    else if (a_const && exact)
+      e_->mov_ri_narrow(size, work, a_value);
+    else if (a_const)
+      e_->mov_ri(work, static_cast<std::uint64_t>(a_value));
+    else if (exact)
+      e_->mov_rm(size, work, a_mem);
+    else
+      e_->movzx_rm(size, work, a_mem);
   }
-  if (keeps_carry) op == kAdd ? e_->inc(size, work) : e_->dec(size, work);
-  else emit_alu_op(op, size, work, b);
+  if (keeps_carry)
+    op == kAdd ? e_->inc(size, work) : e_->dec(size, work);
+  else
+    emit_alu_op(op, size, work, b);
   if (work != dst) e_->mov_rr(narrow ? size : size == 8 ? 8 : 4, dst, work);
   if (needed != 0) define_flags(inst.flags_out, kFlagsAll, 0);
   finish(i, dst, size >= 4);
@@ -143,8 +160,10 @@ void BlockCompiler::emit_unary(std::size_t i) {
   const std::uint8_t needed = needed_flags(i);
   const Reg a = reg_of(inst.a);
   if (inst.op == Op::Neg) {
-    if (needed) before_partial_flags(i, inst.flags_out);
-    else clobber_flags(after_[i]);
+    if (needed)
+      before_partial_flags(i, inst.flags_out);
+    else
+      clobber_flags(after_[i]);
   }
   use(inst.a);
   const Reg dst = destination(i, inst.a);
@@ -155,8 +174,10 @@ void BlockCompiler::emit_unary(std::size_t i) {
   } else if (inst.op == Op::Not) {
     e_->not_(size, dst);
   } else {  // Bswap
-    if (size == 8) e_->u8(dst >= 8 ? 0x49 : 0x48);
-    else if (dst >= 8) e_->u8(0x41);
+    if (size == 8)
+      e_->u8(dst >= 8 ? 0x49 : 0x48);
+    else if (dst >= 8)
+      e_->u8(0x41);
     e_->u8(0x0F), e_->u8(0xC8u | (dst & 7));
   }
   finish(i, dst, size >= 4);
@@ -191,13 +212,16 @@ void BlockCompiler::emit_convert(std::size_t i) {
     }
   }
   const bool memory = s.place == Place::slot || s.place == Place::spill;
-  const Mem m = s.place == Place::slot ? state(s.offset)
-                : s.place == Place::spill ? spill_slot(static_cast<unsigned>(s.offset)) : Mem{};
+  const Mem m = s.place == Place::slot    ? state(s.offset)
+                : s.place == Place::spill ? spill_slot(static_cast<unsigned>(s.offset))
+                                          : Mem{};
   const Reg a = memory ? kNoReg : reg_of(inst.a);
   use(inst.a);
   const Reg dst = destination(i, inst.a);
-  if (inst.op == Op::Zext) memory ? e_->movzx_rm(from, dst, m) : e_->movzx_rr(from, dst, a);
-  else memory ? e_->movsx_rm(from, to, dst, m) : e_->movsx_rr(from, to, dst, a);
+  if (inst.op == Op::Zext)
+    memory ? e_->movzx_rm(from, dst, m) : e_->movzx_rr(from, dst, a);
+  else
+    memory ? e_->movsx_rm(from, to, dst, m) : e_->movsx_rr(from, to, dst, a);
   finish(i, dst, inst.op == Op::Zext || to >= 4);
 }
 

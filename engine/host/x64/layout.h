@@ -1,5 +1,6 @@
-// What every compiled block agrees on: which host register holds what, where guest registers live in the state,
-// and the shared routines in the code cache. Fixed when the code generator is made; read by the compiler.
+// What every compiled block agrees on: which host register holds what, where guest registers live in the
+// state, and the shared routines in the code cache. Fixed when the code generator is made; read by the
+// compiler.
 #pragma once
 
 #include <array>
@@ -30,8 +31,11 @@ constexpr std::int32_t state_offset(std::size_t offset) { return static_cast<std
 constexpr Mem state(std::int32_t offset) { return {.base = kState, .disp = offset}; }
 
 constexpr unsigned kSpillSlots = 60;  ///< the rest of CoreState::spill are arguments of slow accesses
-constexpr Mem spill_slot(unsigned i) { return state(HINDSIGHT_STATE(spill) + static_cast<std::int32_t>(i * 8)); }
-constexpr unsigned kSlowAddress = 60, kSlowValue = 62;  ///< indices into CoreState::spill; the value may be 16 bytes
+constexpr Mem spill_slot(unsigned i) {
+  return state(HINDSIGHT_STATE(spill) + static_cast<std::int32_t>(i * 8));
+}
+constexpr unsigned kSlowAddress = 60,
+                   kSlowValue = 62;  ///< indices into CoreState::spill; the value may be 16 bytes
 
 /// What the site of a memory access or a possible trap says about itself: 32 bits in a no-op after the call.
 struct SiteInfo {
@@ -54,10 +58,10 @@ struct Routines {
   const std::uint8_t* exit_lookup;   ///< RAX = pc
   const std::uint8_t* invalid_jump;  ///< RCX = tag: an invalid entry of the jump table that matched after all
   const std::uint8_t* exit_budget;   ///< called; followed by page offset | charge << 16
-  const std::uint8_t* exit_unlinked; ///< called; followed by offset of the jump's displacement, target
-  const std::uint8_t* exit_trap;     ///< called; followed by a no-op with SiteInfo
+  const std::uint8_t* exit_unlinked;   ///< called; followed by offset of the jump's displacement, target
+  const std::uint8_t* exit_trap;       ///< called; followed by a no-op with SiteInfo
   const std::uint8_t* slow_access[2];  ///< called, likewise; [1] preserves vector registers too
-  const std::uint8_t* call[3];       ///< RAX = function, RSI, RDX, RCX = arguments; see CallClass
+  const std::uint8_t* call[3];         ///< RAX = function, RSI, RDX, RCX = arguments; see CallClass
 };
 enum CallClass : unsigned { kCallPure, kCallReads, kCallWrites };
 

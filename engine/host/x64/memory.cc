@@ -61,8 +61,10 @@ void BlockCompiler::flatten(Value v, AddressParts& parts) {
 void BlockCompiler::release_address(Value v) {
   if (values_[v].place == Place::folded) {
     const Inst& inst = insts_[v];
-    if (inst.op == Op::Shl) use(inst.a), use(inst.b);
-    else if (inst.op == Op::Add) release_address(inst.a), release_address(inst.b);
+    if (inst.op == Op::Shl)
+      use(inst.a), use(inst.b);
+    else if (inst.op == Op::Add)
+      release_address(inst.a), release_address(inst.b);
   }
   use(v);
 }
@@ -87,15 +89,19 @@ void BlockCompiler::prepare_address(Value address, AddressParts& parts) {
   locked_ = 1u << t;
 }
 
-/// Leaves the addend in t; returns the displacement of the jump to the slow path. Wants the tag to be the page
-/// of the last byte: the entry is chosen by the first, so an access over a page's end never matches.
+/// Leaves the addend in t; returns the displacement of the jump to the slow path. Wants the tag to be the
+/// page of the last byte: the entry is chosen by the first, so an access over a page's end never matches.
 std::uint8_t* BlockCompiler::tlb_lookup(const AddressParts& parts, Reg t, unsigned size, bool write) {
   const std::int32_t half = write ? kWriteHalf : 0;
   const auto last = static_cast<std::int32_t>(size - 1);
-  if (parts.disp == 0) e_->mov_rr(8, kScratch, parts.base);
-  else e_->lea(8, kScratch, parts.mem());
-  if (parts.disp + last == 0) e_->mov_rr(8, t, parts.base);
-  else e_->lea(8, t, parts.mem(last));
+  if (parts.disp == 0)
+    e_->mov_rr(8, kScratch, parts.base);
+  else
+    e_->lea(8, kScratch, parts.mem());
+  if (parts.disp + last == 0)
+    e_->mov_rr(8, t, parts.base);
+  else
+    e_->lea(8, t, parts.mem(last));
   e_->shift_ri(kShr, 4, kScratch, 8);
   e_->alu_ri(kAnd, 4, kScratch, static_cast<std::int32_t>((ir::kTlbSize - 1) * sizeof(ir::TlbEntry)));
   e_->alu_rm(kAdd, 8, kScratch, state(HINDSIGHT_STATE(view)));
@@ -146,9 +152,12 @@ void BlockCompiler::emit_load(std::size_t i) {
   const Reg dst = vector ? xalloc() : pinned ? target : t;
   const Mem result = spill_slot(kSlowValue);
   const auto fetch = [&](const Mem& m) {
-    if (vector) e_->movups_rm(dst, m);
-    else if (pinned && size < 4) e_->mov_rm(size, dst, m);
-    else e_->movzx_rm(size, dst, m);
+    if (vector)
+      e_->movups_rm(dst, m);
+    else if (pinned && size < 4)
+      e_->mov_rm(size, dst, m);
+    else
+      e_->movzx_rm(size, dst, m);
   };
   if (inst.sub & ir::kAccessSupervisor) {
     std::uint8_t* from = hot_->jmp();
@@ -164,8 +173,10 @@ void BlockCompiler::emit_load(std::size_t i) {
   e_ = hot_;
   if (last_look) drop_recipe(), saved_ = true;
   if (!vector) return finish(i, dst, !(pinned && size < 4));
-  if (values_[i].uses != 0) place_in_xmm(static_cast<Value>(i), dst);
-  else xfree_if_unowned(static_cast<Reg>(dst + 16));
+  if (values_[i].uses != 0)
+    place_in_xmm(static_cast<Value>(i), dst);
+  else
+    xfree_if_unowned(static_cast<Reg>(dst + 16));
   unlock_all();
 }
 
@@ -185,9 +196,12 @@ void BlockCompiler::emit_store(std::size_t i) {
   }
   const Reg t = alloc();
   const auto put = [&](const Mem& m, unsigned bytes) {
-    if (vector) e_->movups_mr(m, v.r);
-    else if (v.kind == Operand::imm) e_->mov_mi(bytes, m, v.value);
-    else e_->mov_mr(bytes, m, v.r);
+    if (vector)
+      e_->movups_mr(m, v.r);
+    else if (v.kind == Operand::imm)
+      e_->mov_mi(bytes, m, v.value);
+    else
+      e_->mov_mr(bytes, m, v.r);
   };
   if (inst.sub & ir::kAccessSupervisor) {
     std::uint8_t* from = hot_->jmp();
@@ -264,8 +278,10 @@ bool BlockCompiler::try_read_modify_write(std::size_t i) {
   std::uint8_t* from = tlb_lookup(parts, t, size, true);
   const Mem host{.base = parts.base, .index = t, .disp = static_cast<std::int32_t>(parts.disp)};
   const auto apply = [&](const Mem& m) {
-    if (x.kind == Operand::imm) e_->alu_mi(alu, size, m, x.value);
-    else e_->alu_mr(alu, size, m, x.r);
+    if (x.kind == Operand::imm)
+      e_->alu_mi(alu, size, m, x.value);
+    else
+      e_->alu_mr(alu, size, m, x.r);
   };
   apply(host);
   begin_slow(from, parts, t);

@@ -52,8 +52,10 @@ void BlockCompiler::emit_store_reg(std::size_t i) {
   if (v.kind == Operand::mem) v = {.kind = Operand::reg, .r = reg_of(inst.a)};
   use(inst.a);
   evacuate_slots(offset, size);
-  if (v.kind == Operand::imm) e_->mov_mi(size, state(offset), v.value);
-  else e_->mov_mr(size, state(offset), v.r);
+  if (v.kind == Operand::imm)
+    e_->mov_mi(size, state(offset), v.value);
+  else
+    e_->mov_mr(size, state(offset), v.r);
   // What only a recipe still holds need not keep a register.
   if (recipe_.result == inst.a && s.uses == 1 && s.place == Place::reg && !is_pinned(s.reg) &&
       s.type == inst.type) {
@@ -76,15 +78,19 @@ void BlockCompiler::store_pinned(std::size_t i, Reg p) {
   if (byte == 0 && size == 8) {
     const bool in_memory = s.place == Place::slot || s.place == Place::spill;
     const Mem m = s.place == Place::slot ? state(s.offset)
-                  : in_memory ? spill_slot(static_cast<unsigned>(s.offset)) : Mem{};
+                  : in_memory            ? spill_slot(static_cast<unsigned>(s.offset))
+                                         : Mem{};
     const bool constant = s.place == Place::constant;
     const Reg r = in_memory || constant ? kNoReg : reg_of(inst.a);
     const auto value = static_cast<std::uint64_t>(s.constant);
     use(inst.a);
     evacuate_pinned(p);
-    if (constant) e_->mov_ri(p, value);
-    else if (in_memory) e_->mov_rm(8, p, m);
-    else e_->mov_rr(8, p, r);
+    if (constant)
+      e_->mov_ri(p, value);
+    else if (in_memory)
+      e_->mov_rm(8, p, m);
+    else
+      e_->mov_rr(8, p, r);
     if (!constant && !in_memory && s.uses != 0 && !is_pinned(s.reg)) {
       detach(inst.a);
       place_in_reg(inst.a, p, true);
@@ -97,8 +103,10 @@ void BlockCompiler::store_pinned(std::size_t i, Reg p) {
   use(inst.a);
   evacuate_pinned(p);
   if (byte == 0 && size < 4) {
-    if (constant) e_->mov_ri_narrow(size, p, value);
-    else e_->mov_rr(size, p, r);
+    if (constant)
+      e_->mov_ri_narrow(size, p, value);
+    else
+      e_->mov_rr(size, p, r);
   } else if (byte == 1 && size == 1 && (constant || r <= RBX || r == p)) {
     const unsigned high = p == RBX ? kBh : kAh;
     if (p != RBX) e_->mov_rr(4, RAX, p);

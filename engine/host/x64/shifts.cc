@@ -78,8 +78,8 @@ void BlockCompiler::save_shift_flags(std::size_t i, std::uint8_t mask) {
   e_->setcc(kO, RAX);
   e_->alu_ri(kCmp, 4, RCX, 1);
   e_->setcc(kE, RCX);
-  e_->alu_rr(kAnd, 1, RAX, RCX);                  // V only for a count of 1
-  e_->u8(0x80), e_->u8(0xE4), e_->u8(0xEF);       // and ah, ~A
+  e_->alu_rr(kAnd, 1, RAX, RCX);             // V only for a count of 1
+  e_->u8(0x80), e_->u8(0xE4), e_->u8(0xEF);  // and ah, ~A
   const std::uint16_t defined = ir::packed_mask(mask);
   const Mem flags = state(HINDSIGHT_STATE(flags));
   if (mask == kFlagsAll) return e_->mov_mr(2, flags, RAX);
@@ -88,21 +88,27 @@ void BlockCompiler::save_shift_flags(std::size_t i, std::uint8_t mask) {
   e_->alu_mr(kOr, 2, flags, RAX);
 }
 
-/// Shifts and rotations by a value. A count of zero changes no flag, so where flags matter they go through the
-/// state.
+/// Shifts and rotations by a value. A count of zero changes no flag, so where flags matter they go through
+/// the state.
 void BlockCompiler::emit_shift_variable(std::size_t i) {
   const Inst& inst = insts_[i];
   const unsigned size = ir::bytes_of(inst.type);
   const std::uint8_t needed = needed_flags(i);
-  if (needed != 0) sync_flags();
-  else clobber_flags(after_[i]);
+  if (needed != 0)
+    sync_flags();
+  else
+    clobber_flags(after_[i]);
   host_ = 0, zero_ = 0;
   if (!recipe_.active) drop_recipe();
   // The count into RCX, which may hold something else.
   ValueState& count = values_[inst.b];
-  if (count.place == Place::reg && count.reg == RCX && count.uses == 1 + (inst.a == inst.b)) lock(RCX);
-  else if (count.place == Place::reg && count.reg == RCX) take(RCX), e_->mov_rr(4, RCX, reg_of(inst.b));
-  else take(RCX), load_into(RCX, inst.b);
+  const bool alone = chain_[RCX] == inst.b && count.next == kNoValue && count.uses == 1 + (inst.a == inst.b);
+  if (count.place == Place::reg && count.reg == RCX && alone)
+    lock(RCX);
+  else if (count.place == Place::reg && count.reg == RCX)
+    take(RCX), e_->mov_rr(4, RCX, reg_of(inst.b));
+  else
+    take(RCX), load_into(RCX, inst.b);
   locked_ = 1u << RCX;  // the count's own register may be reused
   const Reg a = reg_of(inst.a);
   use(inst.a), use(inst.b);
@@ -134,8 +140,10 @@ void BlockCompiler::emit_double_shift(std::size_t i) {
   if (constant) {
     const bool nothing = count == 0 || count > bits;
     if (nothing) needed = 0;
-    if (needed != 0) before_partial_flags(i, inst.flags_out);
-    else if (!nothing) clobber_flags(after_[i]);
+    if (needed != 0)
+      before_partial_flags(i, inst.flags_out);
+    else if (!nothing)
+      clobber_flags(after_[i]);
     const Reg a = reg_of(inst.a), b = reg_of(inst.b);
     use(inst.a), use(inst.b), use(inst.c);
     Reg dst = destination(i, inst.a);
@@ -149,12 +157,16 @@ void BlockCompiler::emit_double_shift(std::size_t i) {
     }
     return finish(i, dst, size >= 4 && !nothing);
   }
-  if (needed != 0) sync_flags();
-  else clobber_flags(after_[i]);
+  if (needed != 0)
+    sync_flags();
+  else
+    clobber_flags(after_[i]);
   host_ = 0, zero_ = 0;
   if (!recipe_.active) drop_recipe();
-  if (values_[inst.c].place == Place::reg && values_[inst.c].reg == RCX) take(RCX), e_->mov_rr(4, RCX, reg_of(inst.c));
-  else take(RCX), load_into(RCX, inst.c);
+  if (values_[inst.c].place == Place::reg && values_[inst.c].reg == RCX)
+    take(RCX), e_->mov_rr(4, RCX, reg_of(inst.c));
+  else
+    take(RCX), load_into(RCX, inst.c);
   // The count has been copied; where its value sits does not matter any more.
   locked_ = 1u << RCX;
   const Reg b = reg_of(inst.b);
@@ -185,8 +197,10 @@ void BlockCompiler::emit_mul(std::size_t i) {
   const Inst& inst = insts_[i];
   const unsigned size = ir::bytes_of(inst.type);
   const std::uint8_t needed = needed_flags(i);
-  if (needed != 0) before_partial_flags(i, inst.flags_out);
-  else clobber_flags(after_[i]);
+  if (needed != 0)
+    before_partial_flags(i, inst.flags_out);
+  else
+    clobber_flags(after_[i]);
   const auto defined = [&] {
     if (needed != 0) define_flags(inst.flags_out, kFlagsCV, kFlagsAll & ~kFlagsCV);
   };
@@ -209,9 +223,12 @@ void BlockCompiler::emit_mul(std::size_t i) {
   if (b.kind == Operand::imm) {
     const bool small = fits_i8(b.value);
     e_->op_rr(size, small ? 0x6B : 0x69, dst, a);
-    if (small) e_->u8(static_cast<unsigned>(b.value));
-    else if (size == 2) e_->u8(static_cast<unsigned>(b.value)), e_->u8(static_cast<unsigned>(b.value >> 8));
-    else e_->u32(static_cast<std::uint32_t>(b.value));
+    if (small)
+      e_->u8(static_cast<unsigned>(b.value));
+    else if (size == 2)
+      e_->u8(static_cast<unsigned>(b.value)), e_->u8(static_cast<unsigned>(b.value >> 8));
+    else
+      e_->u32(static_cast<std::uint32_t>(b.value));
   } else {
     if (b.kind == Operand::reg && b.r == dst && a != dst) std::swap(a, b.r);
     if (a != dst) e_->mov_rr(size == 8 ? 8 : 4, dst, a);
@@ -224,8 +241,10 @@ void BlockCompiler::emit_mul(std::size_t i) {
 void BlockCompiler::emit_mul_high(std::size_t i) {
   const Inst& inst = insts_[i];
   const std::uint8_t needed = needed_flags(i);
-  if (needed != 0) before_partial_flags(i, inst.flags_out);
-  else clobber_flags(after_[i]);
+  if (needed != 0)
+    before_partial_flags(i, inst.flags_out);
+  else
+    clobber_flags(after_[i]);
   const Reg b = reg_of(inst.b);
   load_into(RAX, inst.a);
   use(inst.a), use(inst.b);
@@ -243,8 +262,10 @@ void BlockCompiler::emit_bit_scan(std::size_t i) {
   const Inst& inst = insts_[i];
   const unsigned size = ir::bytes_of(inst.type), wide = size == 8 ? 8 : 4;
   const std::uint8_t needed = needed_flags(i);
-  if (needed != 0) before_partial_flags(i, inst.flags_out);
-  else clobber_flags(after_[i]);
+  if (needed != 0)
+    before_partial_flags(i, inst.flags_out);
+  else
+    clobber_flags(after_[i]);
   Reg a = reg_of(inst.a);
   if (size < 4) e_->movzx_rr(size, kScratch, a), a = kScratch;
   if (inst.op == Op::Popcnt) {

@@ -9,8 +9,10 @@ using ir::kNoValue;
 void BlockCompiler::detach(Value v) {
   ValueState& s = values_[v];
   Value* link = nullptr;
-  if (s.place == Place::reg || s.place == Place::xmm) link = &chain_[s.reg];
-  else if (s.place == Place::slot) link = &slot_chain_;
+  if (s.place == Place::reg || s.place == Place::xmm)
+    link = &chain_[s.reg];
+  else if (s.place == Place::slot)
+    link = &slot_chain_;
   else if (s.place == Place::spill) {
     const std::uint64_t mask = s.type == Type::V128 ? 3 : 1;
     spill_freed_ |= mask << s.offset;
@@ -59,8 +61,10 @@ void BlockCompiler::spill_value(Value v) {
   const bool wide = s.place == Place::xmm;
   const Reg r = s.reg;
   const unsigned cell = alloc_spill(wide ? 2 : 1);
-  if (wide) e_->movups_mr(spill_slot(cell), static_cast<Reg>(r - 16));
-  else e_->mov_mr(8, spill_slot(cell), r);
+  if (wide)
+    e_->movups_mr(spill_slot(cell), static_cast<Reg>(r - 16));
+  else
+    e_->mov_mr(8, spill_slot(cell), r);
   detach(v);
   s.place = Place::spill;
   s.offset = static_cast<std::int32_t>(cell);
@@ -144,8 +148,8 @@ void BlockCompiler::load_into(Reg r, Value v) {
   }
 }
 
-/// The value in a host register, locked for the operation at hand. Emits nothing that touches the flags but for
-/// a deferred comparison.
+/// The value in a host register, locked for the operation at hand. Emits nothing that touches the flags but
+/// for a deferred comparison.
 Reg BlockCompiler::reg_of(Value v) {
   ValueState& s = values_[v];
   switch (s.place) {
@@ -185,7 +189,8 @@ BlockCompiler::Operand BlockCompiler::operand(Value v, unsigned size) {
     if (fits_i32(c)) return {.kind = Operand::imm, .value = c};
   }
   if (s.place == Place::slot) return {.kind = Operand::mem, .m = state(s.offset)};
-  if (s.place == Place::spill) return {.kind = Operand::mem, .m = spill_slot(static_cast<unsigned>(s.offset))};
+  if (s.place == Place::spill)
+    return {.kind = Operand::mem, .m = spill_slot(static_cast<unsigned>(s.offset))};
   return {.kind = Operand::reg, .r = reg_of(v)};
 }
 

@@ -136,7 +136,8 @@ void BlockCompiler::emit_store_vector_reg(std::size_t i) {
   unlock_all();
 }
 
-/// Where to compute a vector from a, whose use has been released: in its own register if nobody else needs it.
+/// Where to compute a vector from a, whose use has been released: in its own register if nobody else needs
+/// it.
 Reg BlockCompiler::vector_destination(std::size_t i, Value a, bool a_read) {
   const ValueState& s = values_[a];
   const auto ra = static_cast<Reg>(s.reg - kXmm);
@@ -166,8 +167,10 @@ void BlockCompiler::emit_sse(const VectorEncoding& e, Reg reg, Reg rm, std::int6
 void BlockCompiler::emit_vector(std::size_t i) {
   const Inst& inst = insts_[i];
   const auto done = [&](Reg r) {
-    if (values_[i].uses != 0) place_in_xmm(static_cast<Value>(i), r);
-    else xfree_if_unowned(static_cast<Reg>(r + kXmm));
+    if (values_[i].uses != 0)
+      place_in_xmm(static_cast<Value>(i), r);
+    else
+      xfree_if_unowned(static_cast<Reg>(r + kXmm));
     unlock_all();
   };
   switch (inst.op) {
@@ -178,8 +181,10 @@ void BlockCompiler::emit_vector(std::size_t i) {
       xmm_of(inst.a);
       use(inst.a), use(inst.b);
       const Reg dst = vector_destination(i, unary ? inst.b : inst.a, !unary);
-      if (e.form == VectorForm::dst_digit) emit_sse(e, e.digit, dst, inst.imm);
-      else emit_sse(e, dst, b, inst.imm);
+      if (e.form == VectorForm::dst_digit)
+        emit_sse(e, e.digit, dst, inst.imm);
+      else
+        emit_sse(e, dst, b, inst.imm);
       return done(dst);
     }
     case Op::VecInt: {
@@ -197,15 +202,19 @@ void BlockCompiler::emit_vector(std::size_t i) {
       const Reg a = xmm_of(inst.a);
       use(inst.a);
       const Reg dst = destination(i, kNoValue);
-      if (e.form == VectorForm::gpr_src) emit_sse(e, dst, a, inst.imm);
-      else emit_sse(e, a, dst, inst.imm);
+      if (e.form == VectorForm::gpr_src)
+        emit_sse(e, dst, a, inst.imm);
+      else
+        emit_sse(e, a, dst, inst.imm);
       return finish(i, dst, true);
     }
     default: {  // VecFlags
       const VectorEncoding& e = encoding(static_cast<ir::VecFlagsOp>(inst.sub));
       const std::uint8_t needed = needed_flags(i);
-      if (needed != 0) before_partial_flags(i, inst.flags_out);
-      else clobber_flags(after_[i]);
+      if (needed != 0)
+        before_partial_flags(i, inst.flags_out);
+      else
+        clobber_flags(after_[i]);
       const Reg a = xmm_of(inst.a), b = xmm_of(inst.b);
       emit_sse(e, a, b, inst.imm);
       use(inst.a), use(inst.b);

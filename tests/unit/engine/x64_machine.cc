@@ -14,7 +14,8 @@ const ir::RegisterTable& register_table() {
 
 struct MachineMemory {
   static Machine& of(ir::CoreState* s) { return *static_cast<Machine*>(s->environment); }
-  static std::uint64_t load(ir::CoreState* s, std::uint64_t address, std::uint32_t size, std::uint32_t access) {
+  static std::uint64_t load(ir::CoreState* s, std::uint64_t address, std::uint32_t size,
+                            std::uint32_t access) {
     Machine& m = of(s);
     std::uint64_t v = 0;
     if (!m.check(address, size, (access & ir::kAccessWriteIntent) != 0)) return 0xBAD;

@@ -16,8 +16,12 @@ struct MachineState : ir::CoreState {
   std::uint64_t gpr[16];
   alignas(16) std::uint8_t vec[16][16];
 };
-constexpr std::uint32_t gpr_at(unsigned i) { return static_cast<std::uint32_t>(offsetof(MachineState, gpr) + i * 8); }
-constexpr std::uint32_t vec_at(unsigned i) { return static_cast<std::uint32_t>(offsetof(MachineState, vec) + i * 16); }
+constexpr std::uint32_t gpr_at(unsigned i) {
+  return static_cast<std::uint32_t>(offsetof(MachineState, gpr) + i * 8);
+}
+constexpr std::uint32_t vec_at(unsigned i) {
+  return static_cast<std::uint32_t>(offsetof(MachineState, vec) + i * 16);
+}
 
 /// General registers 0..8 are the ones to pin.
 const ir::RegisterTable& register_table();

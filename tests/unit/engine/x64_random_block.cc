@@ -138,7 +138,8 @@ class Generator {
       case 1:
         return b_.add_imm(base, static_cast<std::int64_t>(below(0x2000)) - 0x1000);
       case 2:  // near a page's end
-        return b_.add_imm(b_.constant(Type::I64, Machine::kBase + 0x1000 * below(8)), -static_cast<int>(below(20)));
+        return b_.add_imm(b_.constant(Type::I64, Machine::kBase + 0x1000 * below(8)),
+                          -static_cast<int>(below(20)));
       default:
         return b_.add_imm(base, below(256));
     }
@@ -171,9 +172,12 @@ class Generator {
     const Op op = kOps[below(8)];
     const std::uint8_t f = flags(below(2), ir::kFlagsAll);
     Value result;
-    if (op == Op::Neg) result = b_.unary(op, old, f);
-    else if (below(4) == 0 && op != Op::Shl) result = b_.binary(op, x, old, f);
-    else result = b_.binary(op, old, x, f);
+    if (op == Op::Neg)
+      result = b_.unary(op, old, f);
+    else if (below(4) == 0 && op != Op::Shl)
+      result = b_.binary(op, x, old, f);
+    else
+      result = b_.binary(op, old, x, f);
     b_.store(a, result);
     if (below(4) == 0) keep(old);
     if (below(4) == 0) keep(result);
@@ -187,7 +191,8 @@ class Generator {
       case 1:
       case 2:
       case 3: {
-        static constexpr Op kOps[] = {Op::Add, Op::Sub, Op::Adc, Op::Sbb, Op::And, Op::Or, Op::Xor, Op::Add, Op::Sub};
+        static constexpr Op kOps[] = {Op::Add, Op::Sub, Op::Adc, Op::Sbb, Op::And,
+                                      Op::Or,  Op::Xor, Op::Add, Op::Sub};
         keep(b_.binary(kOps[below(9)], any(t), any(t), flags(mode, ir::kFlagsAll)));
         return;
       }
@@ -215,7 +220,8 @@ class Generator {
       case 8:
         switch (below(4)) {
           case 0:
-            keep(b_.binary(below(2) ? Op::UMulH : Op::SMulH, any(Type::I64), any(Type::I64), flags(mode, 63)));
+            keep(
+                b_.binary(below(2) ? Op::UMulH : Op::SMulH, any(Type::I64), any(Type::I64), flags(mode, 63)));
             return;
           case 1:
             keep(b_.binary(below(2) ? Op::BsfOr : Op::BsrOr, any(t), any(t), flags(mode, 63)));
@@ -228,8 +234,10 @@ class Generator {
             return;
         }
       case 9:
-        if (mode != 0) b_.binary(Op::BitTest, any(t), any(t), ir::kFlagC);
-        else keep(b_.unary(Op::Bswap, any(t >= Type::I32 ? t : Type::I64)));
+        if (mode != 0)
+          b_.binary(Op::BitTest, any(t), any(t), ir::kFlagC);
+        else
+          keep(b_.unary(Op::Bswap, any(t >= Type::I32 ? t : Type::I64)));
         return;
       case 10: {
         if (t == Type::I8) {
@@ -255,7 +263,8 @@ class Generator {
         return;
       default:
         keep(below(3) == 0 ? b_.get_icount()
-                           : below(2) ? b_.get_pc(below(5000)) : b_.cond(static_cast<ir::Condition>(below(16))));
+             : below(2)    ? b_.get_pc(below(5000))
+                           : b_.cond(static_cast<ir::Condition>(below(16))));
     }
   }
 
@@ -274,7 +283,8 @@ class Generator {
       }
       case 3: {
         const auto sub = static_cast<std::uint16_t>(below(ir::kVecIntOpCount));
-        keep(b_.vec_int(sub, any(Type::V128), any(Type::I64), ir::kVecIntOps[sub].properties & ir::kVecImm ? imm : 0));
+        keep(b_.vec_int(sub, any(Type::V128), any(Type::I64),
+                        ir::kVecIntOps[sub].properties & ir::kVecImm ? imm : 0));
         return;
       }
       case 4: {
@@ -286,7 +296,8 @@ class Generator {
         keep(load_reg(Type::V128));
         return;
       default:
-        b_.vec_flags(static_cast<std::uint16_t>(below(ir::kVecFlagsOpCount)), any(Type::V128), any(Type::V128));
+        b_.vec_flags(static_cast<std::uint16_t>(below(ir::kVecFlagsOpCount)), any(Type::V128),
+                     any(Type::V128));
     }
   }
 
@@ -330,9 +341,12 @@ class Generator {
         return b_.leave(any(Type::I64));
       default: {
         Value c;
-        if (below(2)) c = b_.cond(static_cast<ir::Condition>(below(16)));
-        else if (below(2)) c = b_.compare(Op::CmpLtS, any(Type::I64), any(Type::I64));
-        else c = any(Type::I8);
+        if (below(2))
+          c = b_.cond(static_cast<ir::Condition>(below(16)));
+        else if (below(2))
+          c = b_.compare(Op::CmpLtS, any(Type::I64), any(Type::I64));
+        else
+          c = any(Type::I8);
         return b_.branch(c, target(), target());
       }
     }

@@ -50,8 +50,10 @@ std::string differences(const Machine& want, const Machine& got) {
     if (std::memcmp(want.state.vec[i], got.state.vec[i], 16) != 0) out += fmt::format("vec{} differs\n", i);
   compare("flags", want.state.flags, got.state.flags);
   compare("pc", want.state.pc, got.state.pc);
-  compare("budget", static_cast<std::uint64_t>(want.state.budget), static_cast<std::uint64_t>(got.state.budget));
-  compare("trap", static_cast<std::uint64_t>(want.state.trap.kind), static_cast<std::uint64_t>(got.state.trap.kind));
+  compare("budget", static_cast<std::uint64_t>(want.state.budget),
+          static_cast<std::uint64_t>(got.state.budget));
+  compare("trap", static_cast<std::uint64_t>(want.state.trap.kind),
+          static_cast<std::uint64_t>(got.state.trap.kind));
   compare("vector", want.state.trap.vector, got.state.trap.vector);
   compare("error code", want.state.trap.error_code, got.state.trap.error_code);
   compare("trap address", want.state.trap.address, got.state.trap.address);
@@ -108,22 +110,23 @@ std::uint64_t first_seed() {
 }
 
 TEST(X64Random, IntegerBlocksAgreeWithTheInterpreter) {
-  run_differential(first_seed(), rounds(3000), {.memory = false, .vectors = false, .calls = false}, false);
+  run_differential(first_seed(), rounds(1200), {.memory = false, .vectors = false, .calls = false}, false);
 }
 TEST(X64Random, IntegerBlocksAfterThePassesAgreeWithTheInterpreter) {
-  run_differential(first_seed() + 100000, rounds(3000), {.memory = false, .vectors = false, .calls = false}, true);
+  run_differential(first_seed() + 100000, rounds(1200), {.memory = false, .vectors = false, .calls = false},
+                   true);
 }
 TEST(X64Random, MemoryBlocksAgreeWithTheInterpreter) {
-  run_differential(first_seed() + 200000, rounds(3000), {.vectors = false, .calls = false}, false);
+  run_differential(first_seed() + 200000, rounds(1200), {.vectors = false, .calls = false}, false);
 }
 TEST(X64Random, MemoryBlocksAfterThePassesAgreeWithTheInterpreter) {
-  run_differential(first_seed() + 300000, rounds(3000), {.vectors = false, .calls = false}, true);
+  run_differential(first_seed() + 300000, rounds(1200), {.vectors = false, .calls = false}, true);
 }
 TEST(X64Random, BlocksOfEveryOperationAgreeWithTheInterpreter) {
-  run_differential(first_seed() + 400000, rounds(3000), {}, true);
+  run_differential(first_seed() + 400000, rounds(1200), {}, true);
 }
 TEST(X64Random, LongBlocksUnderRegisterPressureAgreeWithTheInterpreter) {
-  run_differential(first_seed() + 500000, rounds(300), {.insns = 40, .ops_per_insn = 10}, true);
+  run_differential(first_seed() + 500000, rounds(150), {.insns = 40, .ops_per_insn = 10}, true);
 }
 
 }  // namespace
