@@ -73,12 +73,11 @@ namespace mxcsr {
 constexpr std::uint32_t kFlags = 0x3F, kInvalid = 1, kDenormal = 2, kDivideByZero = 4, kOverflow = 8,
                         kUnderflow = 16, kPrecision = 32, kDaz = 1u << 6, kMasks = 0x3Fu << 7,
                         kRounding = 3u << 13, kFtz = 1u << 15, kWritable = 0xFFFF, kReset = 0x1F80;
-/// What the host's MXCSR holds while guest floating point runs. Where the guest unmasks underflow, FTZ makes
-/// the host flag every tiny result, exact or not, as the unmasked exception wants it; the result is then
-/// discarded.
+/// What the host's MXCSR holds while guest floating point runs. FTZ acts only where underflow is masked (SDM
+/// vol. 1, 10.2.3.3).
 constexpr std::uint32_t to_host(std::uint32_t guest) {
   const bool underflow_unmasked = (guest & (kUnderflow << 7)) == 0;
-  return (underflow_unmasked ? guest | kFtz : guest) | kMasks;
+  return (underflow_unmasked ? guest & ~kFtz : guest) | kMasks;
 }
 /// CoreState::guest_mxcsr after guest floating point left its flags in `host`.
 constexpr std::uint32_t from_host(std::uint32_t guest, std::uint32_t host) { return guest | (host & kFlags); }

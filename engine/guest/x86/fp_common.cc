@@ -6,6 +6,7 @@ namespace hindsight::engine::guest::x86::fp {
 namespace {
 
 constexpr std::uint64_t kCr0Em = 4, kCr0Ts = 8, kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10;
+constexpr std::uint32_t kUnderflowMask = ir::mxcsr::kUnderflow << 7;
 
 // SDM vol. 3, table 2-2 and 14.1: SSE is undefined under EM or without OSFXSR, else not available under TS.
 std::uint64_t sse_unavailable(ir::CoreState* state, std::uint64_t, std::uint64_t, std::uint64_t) {
@@ -30,20 +31,35 @@ std::uint64_t simd_begin(ir::CoreState* state, std::uint64_t, std::uint64_t, std
   const std::uint32_t all = mx::from_host(state->guest_mxcsr, ir::read_host_mxcsr());
   state->guest_mxcsr = all & ~mx::kFlags;
   ir::write_host_mxcsr(mx::to_host(state->guest_mxcsr));
-  return all & mx::kFlags;
+  return all;
+}
+
+// An unmasked underflow is flagged for every tiny result, a masked one only if inexact as well. With FTZ the
+// host flags every tiny result, so the operations run a second time for that flag alone. Returns the flags of
+// the first run. Precision is as for a masked underflow: flagged too where only the denormal form is inexact.
+std::uint64_t simd_again(ir::CoreState* state, std::uint64_t, std::uint64_t, std::uint64_t) {
+  namespace mx = ir::mxcsr;
+  const std::uint32_t first = mx::from_host(state->guest_mxcsr, ir::read_host_mxcsr()) & mx::kFlags;
+  state->guest_mxcsr = (state->guest_mxcsr & ~mx::kFlags) | mx::kFtz | kUnderflowMask;
+  ir::write_host_mxcsr(mx::to_host(state->guest_mxcsr));
+  return first;
 }
 
 // SDM vol. 1, 11.5.3 and 11.5.4: an unmasked exception found before computing (invalid, denormal, divide by
-// zero) hides those found after it.
-std::uint64_t simd_check(ir::CoreState* state, std::uint64_t before, std::uint64_t, std::uint64_t) {
+// zero) hides those found after it. `control`: MXCSR before the first run.
+std::uint64_t simd_check(ir::CoreState* state, std::uint64_t control, std::uint64_t first,
+                         std::uint64_t mmx) {
   namespace mx = ir::mxcsr;
   constexpr std::uint32_t kBeforeComputing = mx::kInvalid | mx::kDenormal | mx::kDivideByZero;
-  std::uint32_t raised = mx::from_host(state->guest_mxcsr, ir::read_host_mxcsr()) & mx::kFlags;
-  const std::uint32_t unmasked = ~(state->guest_mxcsr >> 7) & mx::kFlags;
+  if (mmx != 0) enter_mmx(*cpu(state));
+  const std::uint32_t second = mx::from_host(state->guest_mxcsr, ir::read_host_mxcsr());
+  const auto before = static_cast<std::uint32_t>(control);
+  const std::uint32_t unmasked = ~(before >> 7) & mx::kFlags;
+  auto raised = static_cast<std::uint32_t>(first) | (second & unmasked & mx::kUnderflow);
   if ((raised & unmasked & kBeforeComputing) != 0) raised &= kBeforeComputing;
   if ((raised & unmasked) != 0)
     ir::raise(state, (cpu(state)->cr4 & kCr4Osxmmexcpt) != 0 ? exception::kXm : exception::kUd);
-  state->guest_mxcsr = (state->guest_mxcsr & ~mx::kFlags) | raised | static_cast<std::uint32_t>(before);
+  state->guest_mxcsr = before | raised;
   ir::write_host_mxcsr(mx::to_host(state->guest_mxcsr));
   return 0;
 }
@@ -52,6 +68,7 @@ constexpr ir::HelperInfo kSseUnavailable{"sse_unavailable", sse_unavailable, ir:
 constexpr ir::HelperInfo kMmxUnavailable{"mmx_unavailable", mmx_unavailable, ir::kMayTrap};
 constexpr ir::HelperInfo kX87Unavailable{"x87_unavailable", x87_unavailable, ir::kMayTrap};
 constexpr ir::HelperInfo kSimdBegin{"simd_begin", simd_begin, ir::kTouchesVectors};
+constexpr ir::HelperInfo kSimdAgain{"simd_again", simd_again, ir::kTouchesVectors};
 constexpr ir::HelperInfo kSimdCheck{"simd_check", simd_check, ir::kTouchesVectors | ir::kMayTrap};
 
 }  // namespace
@@ -76,10 +93,21 @@ bool x87_available(LiftContext& ctx) {
 }
 
 SimdExceptions::SimdExceptions(LiftContext& ctx) : ctx_(ctx) {
-  if (fp_exact(ctx)) before_ = ctx.b.call(kSimdBegin);
+  if (!fp_exact(ctx)) return;
+  before_ = ctx.b.call(kSimdBegin);
+  first_ = ctx.b.block().insts.size();
 }
-void SimdExceptions::check() {
-  if (before_ != ir::kNoValue) ctx_.b.call(kSimdCheck, before_);
+void SimdExceptions::check(bool mmx) {
+  if (before_ == ir::kNoValue) return;
+  const std::size_t end = ctx_.b.block().insts.size();
+  const Value flags = ctx_.b.call(kSimdAgain);
+  for (std::size_t i = first_; i < end; ++i) ctx_.b.append(ir::Inst{ctx_.b.block().insts[i]});
+  ctx_.b.call(kSimdCheck, before_, flags, mmx ? ctx_.constant(1) : ir::kNoValue);
+}
+
+void enter_mmx(CpuState& s) {
+  s.ftw = 0xFF;
+  x87_set_top(s, 0);
 }
 
 }  // namespace hindsight::engine::guest::x86::fp

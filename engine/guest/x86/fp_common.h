@@ -56,17 +56,22 @@ inline void set_xmm(LiftContext& ctx, unsigned index, Value v) {
   ctx.b.store_reg(Type::V128, xmm_offset(index), v);
 }
 
+/// TOP = 0, all tags valid (SDM vol. 1, 9.5.1).
+void enter_mmx(CpuState& s);
+
 /// Brackets floating-point operations of one instruction. Where an exception is unmasked, the
 /// check raises #XM before anything is committed (SDM vol. 1, 11.5); elsewhere it emits nothing.
 class SimdExceptions {
  public:
   explicit SimdExceptions(LiftContext& ctx);
-  /// After the operations, before the commits.
-  void check();
+  /// After the operations, before the commits. `mmx`: the instruction writes an MMX register, and the x87
+  /// state is turned over to MMX even if #XM is raised, as processors do.
+  void check(bool mmx = false);
 
  private:
   LiftContext& ctx_;
   Value before_ = ir::kNoValue;
+  std::size_t first_ = 0;
 };
 
 }  // namespace hindsight::engine::guest::x86::fp

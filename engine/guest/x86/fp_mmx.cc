@@ -93,16 +93,16 @@ void lift_movdq2q(LiftContext& ctx) {
   set_mm(ctx, ctx.d.reg3(), low_i64(ctx, xmm(ctx, ctx.d.rm)));
 }
 
+// With a memory operand the x87 state is left alone: documented for CVTPI2PD (SDM vol. 2), done for both.
 void lift_cvtpi2ps(LiftContext& ctx) {
-  if (!sse_available(ctx) || !mmx_available(ctx)) return;
+  if (!sse_available(ctx) || (!ctx.d.is_memory() && !mmx_available(ctx))) return;
   const Value b = mmx_source(ctx, 8);
   SimdExceptions exceptions(ctx);
   const Value floats = vec(ctx, VecOp::CvtI32x4ToF32x4, b, b);
-  exceptions.check();
+  exceptions.check(!ctx.d.is_memory());
   set_xmm(ctx, ctx.d.reg, vec(ctx, VecOp::MergeF64x1, xmm(ctx, ctx.d.reg), floats));
-  mmx_touch(ctx);
+  if (!ctx.d.is_memory()) mmx_touch(ctx);
 }
-// With a memory operand the x87 state is left alone (SDM vol. 2, CVTPI2PD).
 void lift_cvtpi2pd(LiftContext& ctx) {
   if (!sse_available(ctx) || (!ctx.d.is_memory() && !mmx_available(ctx))) return;
   const Value b = mmx_source(ctx, 8);
@@ -119,7 +119,7 @@ void convert_to_mmx(LiftContext& ctx) {
   if (bytes == 8 && !ctx.d.is_memory()) b = vec(ctx, VecOp::MoveLowI64, b, b);
   SimdExceptions exceptions(ctx);
   const Value ints = vec(ctx, op, b, b);
-  exceptions.check();
+  exceptions.check(true);
   set_mm(ctx, ctx.d.reg3(), low_i64(ctx, ints));
 }
 }  // namespace

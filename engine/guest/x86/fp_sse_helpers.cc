@@ -38,27 +38,40 @@ std::uint64_t reciprocal_root(ir::CoreState*, std::uint64_t bits, std::uint64_t,
   return std::bit_cast<std::uint64_t>(v);
 }
 
-// Byte by byte: a byte that is not stored is not accessed. Restartable: stored bytes are stored again.
-std::uint64_t masked_store(ir::CoreState* state, std::uint64_t address, const Vector& data,
-                           const Vector& mask, unsigned count, std::uint32_t access) {
-  for (unsigned i = 0; i < count; ++i) {
-    if ((mask.bytes[i] & 0x80) == 0) continue;
-    state->memory->store(state, address + i, data.bytes[i], 1, access);
-    if (state->trap.kind != ir::TrapKind::none) return 0;
+/// Where any byte of a page's part is to be stored, the whole part is checked first, as processors do; a part
+/// without one is not accessed.
+void masked_store(ir::CoreState* state, std::uint64_t address, const Vector& data, const Vector& mask,
+                  unsigned count, std::uint32_t access) {
+  const auto wanted = [&](unsigned i) { return (mask.bytes[i] & 0x80) != 0; };
+  const auto in_page = static_cast<unsigned>(kPageSize - (address & kPageMask));
+  for (unsigned from = 0; from < count;) {
+    const unsigned to = from == 0 && in_page < count ? in_page : count;
+    bool any = false;
+    for (unsigned i = from; i < to; ++i) any = any || wanted(i);
+    if (any) state->memory->probe_write(state, address + from, to - from, access);
+    if (state->trap.kind != ir::TrapKind::none) return;
+    from = to;
   }
-  return 0;
+  for (unsigned i = 0; i < count; ++i) {
+    if (!wanted(i)) continue;
+    state->memory->store(state, address + i, data.bytes[i], 1, access);
+    if (state->trap.kind != ir::TrapKind::none) return;
+  }
 }
 std::uint64_t masked_store_xmm(ir::CoreState* state, std::uint64_t address, std::uint64_t which,
                                std::uint64_t access) {
   const CpuState* s = cpu(state);
-  return masked_store(state, address, s->xmm[which & 15], s->xmm[(which >> 8) & 15],
-                      static_cast<unsigned>(which >> 16), static_cast<std::uint32_t>(access));
+  masked_store(state, address, s->xmm[which & 15], s->xmm[(which >> 8) & 15],
+               static_cast<unsigned>(which >> 16), static_cast<std::uint32_t>(access));
+  return 0;
 }
 std::uint64_t masked_store_mm(ir::CoreState* state, std::uint64_t address, std::uint64_t which,
                               std::uint64_t access) {
-  const CpuState* s = cpu(state);
-  return masked_store(state, address, s->st[which & 7], s->st[(which >> 8) & 7],
-                      static_cast<unsigned>(which >> 16), static_cast<std::uint32_t>(access));
+  CpuState* s = cpu(state);
+  enter_mmx(*s);
+  masked_store(state, address, s->st[which & 7], s->st[(which >> 8) & 7], static_cast<unsigned>(which >> 16),
+               static_cast<std::uint32_t>(access));
+  return 0;
 }
 
 // --- string comparison, SDM vol. 2, 4.1 ---

@@ -165,8 +165,9 @@ std::uint64_t compare_flags(ir::CoreState* state, Args args, Args, Args) {
   }
   const bool complete = !forbidden(s, status);
   report(s, static_cast<Status>(status & ~fsw::kC1));
-  if (!complete) return ir::unpack_flags(s.flags);
-  finish(s, op);
+  // An unmasked denormal operand stops the pop but not the comparison.
+  if ((status & ~s.fcw & fsw::kInvalid) != 0) return ir::unpack_flags(s.flags);
+  if (complete) finish(s, op);
   return ((status & fsw::kC3) != 0 ? ir::eflags::kZ : 0u) | ((status & fsw::kC2) != 0 ? ir::eflags::kP : 0u) |
          ((status & fsw::kC0) != 0 ? ir::eflags::kC : 0u);
 }
@@ -199,7 +200,6 @@ Status load_f80(Vector& a, const Vector& b, std::uint16_t) {
 
 void store_bytes(CpuState& s, std::uint64_t address, const std::uint8_t* bytes, unsigned size,
                  std::uint32_t access) {
-  if (size == 10) s.memory->probe_write(&s, address, 10, access);
   for (unsigned done = 0; done < size && s.trap.kind == ir::TrapKind::none;) {
     const unsigned piece = size - done >= 8 ? 8 : size - done;
     std::uint64_t value = 0;
@@ -213,6 +213,9 @@ template <typename T, unsigned size, Status (*run)(const Vector&, T&, std::uint1
 std::uint64_t store(ir::CoreState* state, Args args, Args address, Args access) {
   CpuState& s = *cpu(state);
   if (x87_pending(&s)) return 0;
+  // The address is checked before the operand is looked at.
+  s.memory->probe_write(&s, address, size, static_cast<std::uint32_t>(access));
+  if (s.trap.kind != ir::TrapKind::none) return 0;
   const X87Op op = X87Op::unpack(args);
   const bool underflow = empty(s, op.src);
   const Vector value = underflow ? memory_form(kDefaultNan) : s.st[op.src];

@@ -250,7 +250,8 @@ std::uint64_t fxrstor(ir::CoreState* state, Args address, Args packed, Args next
   const SaveFormat format(packed);
   if (misaligned(s, address, 16)) return 0;
   SaveArea area;
-  area.load(s, address, 0, 160 + format.xmm_bytes(), format.access);
+  s.memory->load(&s, address + 511, 1, format.access);
+  if (!trapped(s)) area.load(s, address, 0, 160 + format.xmm_bytes(), format.access);
   if (trapped(s) || bad_mxcsr(s, area)) return 0;
   get_x87(s, format, area);
   set_mxcsr(&s, area.get<std::uint32_t>(24));
