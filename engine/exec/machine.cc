@@ -37,7 +37,8 @@ Machine::Machine(const MachineOptions& options, ir::Guest& guest, ir::CoreState&
       memory_(std::move(memory)),
       generator_(guest.registers(), options.code_cache_bytes),
       blocks_(*memory_, generator_),
-      mmu_(*memory_, bus_, guest, blocks_) {
+      mmu_(*memory_, bus_, guest, blocks_, generator_.invalid_jump()),
+      trace_(log::enabled("exec", log::Level::trace)) {
   cpu_.memory = &mmu::Mmu::operations();
   cpu_.environment = &mmu_;
   cpu_.time_rate = options.time_rate;
@@ -211,6 +212,9 @@ bool Machine::step_alone() {
   ++counters_.alone;
   const ir::Block* block = single_step_block();
   if (block == nullptr) return deliver_trap();
+  if (trace_)
+    log::at(log::Level::trace, "exec", "icount {} {}\n{}", icount().value, guest_.describe(cpu_),
+            ir::print(*block));
   cpu_.irq_shadow = 0;
   cpu_.alone = 1;
   interp::Outcome outcome = interpreter_.run(*block, cpu_);

@@ -170,6 +170,7 @@ class Machine final : public port::Machine,
   std::unordered_map<std::uint64_t, SingleStep> single_steps_;
   std::unordered_set<std::uint64_t> io_sites_;  ///< physical addresses of instructions that reached a device
   MachineCounters counters_;
+  bool trace_;  ///< --log=exec:trace: tell every instruction executed alone
 };
 
 }  // namespace hindsight::engine::exec

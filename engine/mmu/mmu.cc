@@ -31,11 +31,12 @@ bool needs_alone(ir::CoreState& s, ir::AloneReason reason) {
 
 }  // namespace
 
-Mmu::Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code)
+Mmu::Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code, const void* invalid_jump)
     : memory_(memory),
       bus_(bus),
       guest_(guest),
       code_(code),
+      invalid_jump_(invalid_jump),
       tables_(memory.page_count()),
       write_places_(memory.page_count(), kNowhere) {
   for (auto& space : spaces_) clear(space);
@@ -45,15 +46,19 @@ Mmu::Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code)
 // ---- address spaces
 // -------------------------------------------------------------------------------------------
 
-void Mmu::clear(AddressSpace& space) {
+void Mmu::clear_jumps(AddressSpace& space) const {
+  for (auto& entry : space.jumps.entries) entry = {ir::kTlbInvalid, invalid_jump_};
+  space.jump_pages.reset();
+}
+
+void Mmu::clear(AddressSpace& space) const {
   for (auto& view : space.views) {
     if (view == nullptr) continue;
     invalidate_array(view->fast.read);
     invalidate_array(view->fast.write);
     view->walked.fill({});
   }
-  for (auto& entry : space.jumps.entries) entry.tag = ir::kTlbInvalid;
-  space.jump_pages.reset();
+  clear_jumps(space);
 }
 
 Mmu::AddressSpace& Mmu::select_space(std::uint64_t root) {
@@ -101,10 +106,7 @@ void Mmu::enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code) {
 }
 
 void Mmu::forget_jumps() {
-  for (auto& space : spaces_) {
-    for (auto& entry : space.jumps.entries) entry.tag = ir::kTlbInvalid;
-    space.jump_pages.reset();
-  }
+  for (auto& space : spaces_) clear_jumps(space);
 }
 
 void Mmu::forget_all() {
@@ -212,7 +214,7 @@ void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
     // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
     const std::uint64_t pc = canonical(entry.tag);
     if (entry.tag != ir::kTlbInvalid && page_of(pc) - span.first <= span.last - span.first)
-      entry.tag = ir::kTlbInvalid;
+      entry = {ir::kTlbInvalid, invalid_jump_};
   }
   for (std::uint64_t i = 0; i < pages && i < 4096; ++i)
     space.jump_pages.reset(((span.first >> kPageBits) + i) & 4095);

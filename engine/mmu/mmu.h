@@ -29,7 +29,8 @@ class CodeOwner {
 
 class Mmu final : public PageWatcher, private ir::PageTableMemory {
  public:
-  Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code);
+  /// `invalid_jump`: what an empty jump-table entry leads to.
+  Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code, const void* invalid_jump);
 
   /// The function table for CoreState::memory; CoreState::environment must be this Mmu.
   static const ir::MemoryOps& operations();
@@ -113,7 +114,8 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   void forget_table(std::uint64_t ram_page);
   void invalidate_in(AddressSpace& space, const Span& span);
   void drop_jumps(AddressSpace& space, const Span& span);
-  static void clear(AddressSpace& space);
+  void clear(AddressSpace& space) const;
+  void clear_jumps(AddressSpace& space) const;
 
   /// Whether a store there must be executed alone: it changes translated code or this code's own mapping.
   [[nodiscard]] bool store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page,
@@ -134,6 +136,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   IoBus& bus_;
   ir::Guest& guest_;
   CodeOwner& code_;
+  const void* invalid_jump_;
   std::array<AddressSpace, kSpaces> spaces_;
   AddressSpace* current_ = nullptr;
   std::uint32_t next_space_id_ = 1;

@@ -124,6 +124,15 @@ void CodeGenerator::unlink(const LinkSite& site) {
   Emitter::patch(cache.writable(site.patch), cache.writable(site.stub));
 }
 
+void CodeGenerator::retire(const CompiledBlock& block) {
+  // the prologue is `sub budget, imm8; jl refused`: the branch becomes a nop and a jump of the same reach
+  constexpr std::size_t kBranch = 4;
+  std::uint8_t* at = impl_->cache.writable_twin(static_cast<const std::uint8_t*>(block.entry)) + kBranch;
+  CHECK((at[0] == 0x0F && at[1] == 0x8C) || (at[0] == 0x90 && at[1] == 0xE9), "unexpected prologue");
+  at[0] = 0x90;
+  at[1] = 0xE9;
+}
+
 const void* CodeGenerator::invalid_jump() const {
   return impl_->cache.executable(impl_->layout.routines.invalid_jump);
 }
