@@ -167,7 +167,8 @@ Real real(const Float80& f) {
   return normalised(wide(f.mantissa, 0), (exponent == 0 ? 1 : exponent) - 16383, negative(f));
 }
 
-constexpr X87Status kIe = 1, kDe = 2, kZe = 4, kOe = 8, kUe = 16, kPe = 32, kC1 = 0x200, kC2 = 0x400;
+constexpr X87Status kIe = 1, kDe = 2, kZe = 4, kOe = 8, kUe = 16, kPe = 32, kC1 = 0x200, kC2 = 0x400,
+                    kReported = 0x3F | kC1;
 constexpr int kWrap = 24576;  // exponent adjustment of unmasked over- and underflow (SDM vol. 1, 8.5.4)
 
 Vector zero(bool sign) { return memory_form({0, static_cast<std::uint16_t>(sign ? 0x8000 : 0)}); }
@@ -465,7 +466,7 @@ X87Status fyl2x(Vector& y, const Vector& x, std::uint16_t control) {
   }
   // A power of two: an integer logarithm, an ordinary product at full precision.
   if (r.mantissa == kUnit.mantissa)
-    return status | host::mul_i32(y, static_cast<std::uint32_t>(r.exponent), control | 0x300);
+    return status | (host::mul_i32(y, static_cast<std::uint32_t>(r.exponent), control | 0x300) & kReported);
   return status | round(y, multiply(real(fy), log2_of(r)), control);
 }
 
