@@ -102,6 +102,9 @@ void BlockCompiler::analyse_targets(std::size_t i) {
     std::erase_if(pending_vectors_, [&](const auto& entry) { return entry.second == i; });
   }
   const auto offset = static_cast<std::int32_t>(inst.imm);
+  if (inst.op == Op::LoadReg || inst.op == Op::StoreReg)
+    CHECK(!layout_.straddles_pinned(offset, ir::bytes_of(inst.type)), "access to two guest registers at {}",
+          offset);
   switch (inst.op) {
     case Op::LoadReg:
       clear_pending(offset, ir::bytes_of(inst.type));

@@ -113,7 +113,6 @@ class BlockCompiler {
   // values.cc: places and registers
   ValueState& vs(Value v) { return values_[v]; }
   Reg reg_of(Value v);
-  Reg reg_of_byte(Value v) { return reg_of(v); }
   Operand operand(Value v, unsigned size);
   [[nodiscard]] bool is_const(Value v) const { return values_[v].place == Place::constant; }
   void use(Value v);
@@ -164,7 +163,7 @@ class BlockCompiler {
   void emit_shift_const(std::size_t i, unsigned count);
   void emit_shift_variable(std::size_t i);
   void emit_double_shift(std::size_t i);
-  void save_shift_flags(std::size_t i, std::uint8_t mask);
+  void save_shift_flags(std::uint8_t mask);
   void emit_mul(std::size_t i);
   void emit_mul_high(std::size_t i);
   void emit_bit_scan(std::size_t i);
@@ -230,7 +229,6 @@ class BlockCompiler {
   std::size_t count_ = 0;
   unsigned insn_count_ = 0;
   bool has_call_ = false;
-  std::int32_t first_vector_ = 0;
 
   std::vector<ValueState> values_;
   std::vector<std::uint8_t> before_;  ///< flags live before each operation, possible traps included

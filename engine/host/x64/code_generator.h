@@ -53,8 +53,9 @@ class CodeGenerator {
   CodeGenerator(const CodeGenerator&) = delete;
   CodeGenerator& operator=(const CodeGenerator&) = delete;
 
-  /// Compiles a block that ir::verify accepts and that is not `alone`. Nothing when the cache is full: the
-  /// caller then calls reset() and forgets every block.
+  /// Compiles a block that ir::verify accepts and that is not `alone`. Only helpers that are not kPure may
+  /// set CoreState::leave; helpers see a CoreState::pc of the past and a budget with the whole block charged.
+  /// Nothing when the cache is full: the caller then calls reset() and forgets every block.
   [[nodiscard]] std::optional<CompiledBlock> compile(const ir::Block& block);
   /// Discards all code. Links and jump-table entries into it are dead: the caller clears the jump tables.
   void reset();

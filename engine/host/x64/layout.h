@@ -78,6 +78,12 @@ struct Layout {
     if (r == kNoReg) return kNoReg;
     return static_cast<unsigned>(offset & 7) + size <= 8 ? r : kNoReg;
   }
+  /// Whether the bytes lie in pinned registers but not in one alone, which no guest register does.
+  [[nodiscard]] bool straddles_pinned(std::int32_t offset, unsigned size) const {
+    return pinned_at(offset, size) == kNoReg &&
+           (pinned_at(offset, 1) != kNoReg ||
+            pinned_at(offset + static_cast<std::int32_t>(size) - 1, 1) != kNoReg);
+  }
   [[nodiscard]] std::int32_t offset_of(Reg pinned) const { return offset_by_reg_[pinned]; }
   void pin(std::span<const std::uint32_t> general);
 

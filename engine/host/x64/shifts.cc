@@ -72,8 +72,7 @@ void BlockCompiler::emit_shift_const(std::size_t i, unsigned count) {
 }
 
 /// After a shift by CL & mask, which is not zero and still in ECX: flags to the state.
-void BlockCompiler::save_shift_flags(std::size_t i, std::uint8_t mask) {
-  (void)i;
+void BlockCompiler::save_shift_flags(std::uint8_t mask) {
   e_->lahf();
   e_->setcc(kO, RAX);
   e_->alu_ri(kCmp, 4, RCX, 1);
@@ -122,7 +121,7 @@ void BlockCompiler::emit_shift_variable(std::size_t i) {
     e_->alu_ri(kAnd, 4, RCX, size == 8 ? 63 : 31);
     std::uint8_t* skip = e_->jcc_short(kE);
     e_->shift_rcl(shift_of(inst.op), size, dst);
-    save_shift_flags(i, inst.flags_out);
+    save_shift_flags(inst.flags_out);
     e_->patch_short_here(skip);
     saved_ = true;
   }
@@ -180,7 +179,7 @@ void BlockCompiler::emit_double_shift(std::size_t i) {
   if (needed != 0) {
     const unsigned cell = alloc_spill(1);  // saving the flags needs the scratch register
     e_->mov_mr(8, spill_slot(cell), kScratch);
-    save_shift_flags(i, inst.flags_out);
+    save_shift_flags(inst.flags_out);
     e_->mov_rm(8, kScratch, spill_slot(cell));
     spill_freed_ |= std::uint64_t{1} << cell;
     saved_ = true;
