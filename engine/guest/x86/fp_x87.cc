@@ -122,9 +122,10 @@ constexpr unsigned kUnordered = fsw::kC3 | fsw::kC2 | fsw::kC0;
 void commit_compare(CpuState& s, X87Op op, Status status) {
   const bool complete = !forbidden(s, status);
   report(s, static_cast<Status>(status & ~fsw::kC1));
-  if (!complete) return;
+  // An unmasked denormal operand stops the pops but not the comparison.
+  if ((status & ~s.fcw & fsw::kInvalid) != 0) return;
   set_conditions(s, status & (fsw::kC3 | fsw::kC2 | fsw::kC0));
-  finish(s, op);
+  if (complete) finish(s, op);
 }
 template <Binary run>
 std::uint64_t compare(ir::CoreState* state, Args args, Args, Args) {
@@ -248,8 +249,8 @@ std::uint64_t push(ir::CoreState* state, Args args, Args, Args) {
   CpuState& s = *cpu(state);
   if (x87_pending(&s)) return 0;
   const X87Op op = X87Op::unpack(args);
-  if (!empty(s, op.dst)) return fault_to_register(s, op, kOverflowOfStack), 0;
   if (empty(s, op.src)) return fault_to_register(s, op, kUnderflowOfStack), 0;
+  if (!empty(s, op.dst)) return fault_to_register(s, op, kOverflowOfStack), 0;
   commit(s, op, s.st[op.src], 0);
   return 0;
 }

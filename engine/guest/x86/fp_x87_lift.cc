@@ -27,7 +27,12 @@ X87Op operation(const LiftContext& ctx, unsigned dst, unsigned src, int pops) {
 }
 X87Op pushing(const LiftContext& ctx, unsigned src = 0) { return {st(ctx, 7), st(ctx, src), st(ctx, 0), -1}; }
 
+/// A pending exception comes before a fault of the memory operand.
+void wait_before_load(LiftContext& ctx) {
+  if (fp_exact(ctx)) ctx.b.call(kX87Wait);
+}
 Value load_low(LiftContext& ctx, Type type) {
+  wait_before_load(ctx);
   ctx.linear_address(ir::bytes_of(type));
   return ctx.b.zext(Type::I64, ctx.load(type));
 }
@@ -41,6 +46,7 @@ void load_memory(LiftContext& ctx, X87Format format, Type type) {
   run(ctx, load_helper(format), pushing(ctx), load_low(ctx, type));
 }
 void load_memory80(LiftContext& ctx, X87Format format) {
+  wait_before_load(ctx);
   const Value address = ctx.linear_address(10);
   const Value low = ctx.b.load(Type::I64, address, ctx.access());
   const Value high = ctx.b.load(Type::I16, ctx.b.add_imm(address, 8), ctx.access());
