@@ -90,14 +90,24 @@ std::string native_differences(const Machine& host, const Machine& emulated, con
   Machine expected = host;
   const CpuState& a = emulated.state;
   CpuState& e = expected.state;
-  const std::uint16_t open = static_cast<std::uint16_t>(ir::pack_flags(freedom.eflags) & ir::packed::kAll);
+  constexpr std::uint16_t kInvalid = 1;
+  const bool unmasked = (e.fsw & ~e.fcw & kInvalid) != 0;
+  const std::uint32_t flags = freedom.eflags | (unmasked ? freedom.eflags_unmasked : 0);
+  const std::uint16_t open = static_cast<std::uint16_t>(ir::pack_flags(flags) & ir::packed::kAll);
   e.flags = static_cast<std::uint16_t>((e.flags & ~open) | (a.flags & open));
-  e.fsw = static_cast<std::uint16_t>((e.fsw & ~freedom.fsw) | (a.fsw & freedom.fsw));
+  const std::uint16_t conditions = freedom.fsw | (unmasked ? freedom.fsw_unmasked : std::uint16_t{0});
+  e.fsw = static_cast<std::uint16_t>((e.fsw & ~conditions) | (a.fsw & conditions));
   e.budget = a.budget;
   e.mode = a.mode;
   e.fop = a.fop;
   e.fip = a.fip;
   e.fdp = a.fdp;
+  const bool both_trap = e.trap.kind != ir::TrapKind::none && a.trap.kind != ir::TrapKind::none;
+  if (both_trap && freedom.fault_kind) e.trap = a.trap;
+  if (both_trap && freedom.mmx_on_fault) e.ftop = a.ftop, e.ftw = a.ftw;
+  constexpr std::uint32_t kUnderflow = 1u << 4, kPrecision = 1u << 5;
+  if (both_trap && freedom.precision && (e.guest_mxcsr & kUnderflow) != 0)
+    e.guest_mxcsr = (e.guest_mxcsr & ~kPrecision) | (a.guest_mxcsr & kPrecision);
   if (freedom.upper_half >= 0 && (e.flags & ir::packed::kZ) != 0) {
     std::uint64_t& wide = e.gpr[freedom.upper_half];
     wide = (wide & 0xFFFF'FFFF) | (a.gpr[freedom.upper_half] & ~std::uint64_t{0xFFFF'FFFF});

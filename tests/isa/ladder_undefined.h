@@ -8,12 +8,22 @@
 namespace hindsight::tests {
 
 struct Freedom {
-  std::uint32_t eflags = 0;    ///< condition flags that are undefined
-  std::uint16_t fsw = 0;       ///< x87 condition codes that are undefined
-  int upper_half = -1;         ///< general register whose upper half is open when the result sets Z, or -1
+  std::uint32_t eflags = 0;  ///< condition flags that are undefined
+  std::uint16_t fsw = 0;     ///< x87 condition codes that are undefined
+  int upper_half = -1;       ///< general register whose upper half is open when the result sets Z, or -1
+  /// What is undefined besides after an unmasked invalid x87 operation: condition codes and flags.
+  std::uint16_t fsw_unmasked = 0;
+  std::uint32_t eflags_unmasked = 0;
   bool approximate = false;    ///< results are implementation-specific within a relative error bound
+  bool fault_kind = false;     ///< which of two faults comes first
+  bool mmx_on_fault = false;   ///< whether a faulting MMX instruction has entered MMX mode (TOP, tags)
+  bool precision = false;      ///< MXCSR.PE of an instruction that raises an unmasked underflow
   const char* skip = nullptr;  ///< why there is nothing to compare
 };
+
+/// The x87 instructions share two decode rows: opcode and the part of ModRM that selects one. 0 for all
+/// others.
+unsigned x87_selector(const engine::guest::x86::Decoded& decoded);
 
 /// `before` is the state that the instruction starts from.
 Freedom freedom(const Instruction& instruction, const engine::guest::x86::CpuState& before);
