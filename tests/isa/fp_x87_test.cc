@@ -75,6 +75,13 @@ TEST_F(X87Functions, ArgumentOfTwoToTheSixtyThreeIsLeftWithC2) {
   EXPECT_EQ(fsin(x, kControl), kC2);
   EXPECT_EQ(value(x), 0x1p63L);
 }
+TEST_F(X87Functions, NanIsPassedOnWithoutC2WhateverTheHostLastCompared) {
+  long double one = 1;
+  asm volatile("fldt %0; fxam; fstp %%st(0)" : : "m"(one) : "st");  // leaves C2 set in the host
+  Vector x = vector(std::numeric_limits<long double>::quiet_NaN());
+  EXPECT_EQ(fsin(x, kControl), 0);
+  EXPECT_TRUE(std::isnan(value(x)));
+}
 TEST_F(X87Functions, TangentAgreesWithLibm) {
   for (int n = 0; n < 2000; ++n) {
     const long double x = uniform(-0.78L, 0.78L);

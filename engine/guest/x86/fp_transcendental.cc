@@ -277,7 +277,7 @@ SineCosine sine_cosine(const Real& x) {
 bool circular_operand(Vector& x, const Float80& f, std::uint16_t control, X87Status& status) {
   switch (kind_of(f)) {
     case Kind::nan:
-      status = host::rndint(x, control);
+      status = host::rndint(x, control) & kReported;
       return false;
     case Kind::infinite:
       status = invalid(x);

@@ -117,6 +117,9 @@ std::uint64_t with_memory(ir::CoreState* state, Args args, Args operand, Args) {
 
 // --- comparison: conditions instead of a result ---
 
+/// With every exception masked the host's conditions are always those of this operation.
+std::uint16_t masked(const CpuState& s) { return static_cast<std::uint16_t>(s.fcw | fsw::kExceptions); }
+
 constexpr unsigned kUnordered = fsw::kC3 | fsw::kC2 | fsw::kC0;
 
 void commit_compare(CpuState& s, X87Op op, Status status) {
@@ -137,7 +140,7 @@ std::uint64_t compare(ir::CoreState* state, Args args, Args, Args) {
     return 0;
   }
   Vector a = s.st[op.dst];
-  commit_compare(s, op, run(a, s.st[op.src], s.fcw));
+  commit_compare(s, op, run(a, s.st[op.src], masked(s)));
   return 0;
 }
 template <typename T, Memory<T> run>
@@ -150,7 +153,7 @@ std::uint64_t compare_memory(ir::CoreState* state, Args args, Args operand, Args
     return 0;
   }
   Vector a = s.st[op.dst];
-  commit_compare(s, op, run(a, static_cast<T>(operand), s.fcw));
+  commit_compare(s, op, run(a, static_cast<T>(operand), masked(s)));
   return 0;
 }
 /// FCOMI and FUCOMI: to eflags layout; O, S and A are cleared.
@@ -162,7 +165,7 @@ std::uint64_t compare_flags(ir::CoreState* state, Args args, Args, Args) {
   Status status = static_cast<Status>(kUnderflowOfStack | kUnordered);
   if (!empty(s, op.dst) && !empty(s, op.src)) {
     Vector a = s.st[op.dst];
-    status = run(a, s.st[op.src], s.fcw);
+    status = run(a, s.st[op.src], masked(s));
   }
   const bool complete = !forbidden(s, status);
   report(s, static_cast<Status>(status & ~fsw::kC1));
@@ -358,10 +361,18 @@ std::uint64_t push_second(ir::CoreState* state, Args args, Args, Args) {
   return partial ? 1 : 0;
 }
 
-/// FPREM, FPREM1, FSIN, FCOS: all conditions come from the operation.
-void commit_with_conditions(CpuState& s, X87Op op, const Vector& result, Status status) {
-  commit(s, op, result, status);
-  set_conditions(s, status & fsw::kConditions);
+/// FPREM, FPREM1: the quotient's bits. There is no quotient where the operation is invalid or an operand is a
+/// NaN, and the host's conditions are then left over from before: C0 and C3 stay, C2 is cleared.
+void commit_remainder(CpuState& s, X87Op op, const Vector& result, Status status) {
+  const bool complete = !forbidden(s, status);
+  const Float80 f = parts(result);
+  const bool nan = (f.sign_exponent & 0x7FFFu) == 0x7FFF && (f.mantissa << 1) != 0;
+  commit(s, op, result, nan ? static_cast<Status>(status & fsw::kExceptions) : status);
+  if (!complete) return;
+  if (nan)
+    s.fsw = static_cast<std::uint16_t>(s.fsw & ~fsw::kC2);
+  else
+    set_conditions(s, status & fsw::kConditions);
 }
 
 unsigned exponent_of(const Vector& v) { return parts(v).sign_exponent & 0x7FFFu; }
@@ -375,22 +386,22 @@ std::uint64_t remainder(ir::CoreState* state, Args args, Args, Args) {
   const X87Op op = X87Op::unpack(args);
   if (empty(s, op.dst) || empty(s, op.src)) {
     fault_to_register(s, op, kUnderflowOfStack);
-    set_conditions(s, 0);
+    s.fsw = static_cast<std::uint16_t>(s.fsw & ~fsw::kC2);
     return 0;
   }
   Vector a = s.st[op.dst], b = s.st[op.src];
   const int shift = partial_remainder_shift(parts(a), parts(b));
   Status status = 0;
   if (shift == 0) {
-    status = run(a, b, s.fcw);
+    status = run(a, b, masked(s));
   } else {
     Float80 f = parts(b);
     const bool denormal = exponent_of(a) == 0 || exponent_of(b) == 0;
     f = scaled(f, shift);
-    status = static_cast<Status>(host::prem(a, memory_form(f), s.fcw) & fsw::kExceptions);
+    status = static_cast<Status>(host::prem(a, memory_form(f), masked(s)) & fsw::kExceptions);
     status = static_cast<Status>(status | fsw::kC2 | (denormal ? fsw::kDenormal : 0));
   }
-  commit_with_conditions(s, op, a, status);
+  commit_remainder(s, op, a, status);
   return 0;
 }
 
@@ -415,7 +426,8 @@ std::uint64_t test(ir::CoreState* state, Args args, Args, Args) {
   const X87Op op = X87Op::unpack(args);
   Vector a = s.st[op.dst];
   commit_compare(
-      s, op, empty(s, op.dst) ? static_cast<Status>(kUnderflowOfStack | kUnordered) : host::tst(a, s.fcw));
+      s, op,
+      empty(s, op.dst) ? static_cast<Status>(kUnderflowOfStack | kUnordered) : host::tst(a, masked(s)));
   return 0;
 }
 /// SDM vol. 2, FXAM: looks at the register even if it is empty.
