@@ -1,0 +1,1 @@
+hindsight_test(ladder_blocks_test SOURCES ladder_blocks_test.cc DEPS ladder_support)
