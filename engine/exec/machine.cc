@@ -213,7 +213,7 @@ bool Machine::step_alone() {
   const ir::Block* block = single_step_block();
   if (block == nullptr) return deliver_trap();
   if (trace_)
-    log::at(log::Level::trace, "exec", "icount {} {}\n{}", icount().value, guest_.describe(cpu_),
+    log::at(log::Level::trace, "exec", "icount {} {}\n{}", icount().value, guest_.dump(cpu_),
             ir::print(*block));
   cpu_.irq_shadow = 0;
   cpu_.alone = 1;
@@ -323,8 +323,8 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
   memory_->mark(ram_page, mmu::PhysicalMemory::kCode);
   const bool crosses = (pc & kPageMask) + lifted_.byte_length > kPageSize;
   if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
-  ir::remove_dead_flags(lifted_);
-  if (options_.optimise) ir::fold_constants(lifted_);
+  for (const ir::Pass& pass : ir::passes())
+    if (options_.optimise || !pass.optional) pass.run(lifted_);
   auto code = generator_.compile(lifted_);
   if (!code) {
     ++counters_.code_cache_resets;

@@ -91,7 +91,10 @@ class Guest {
   virtual void after_instruction(CoreState& state) = 0;
   /// The next instruction must be executed alone (interrupt shadow, single-step flag, armed breakpoints).
   [[nodiscard]] virtual bool must_run_alone(const CoreState& state) const = 0;
+  /// One line: where the CPU is.
   [[nodiscard]] virtual std::string describe(const CoreState& state) const = 0;
+  /// Every register for people, several lines.
+  [[nodiscard]] virtual std::string dump(const CoreState& state) const = 0;
 };
 
 }  // namespace hindsight::engine::ir

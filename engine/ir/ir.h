@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -114,5 +115,13 @@ std::string verify(const Block& block);
 void remove_dead_flags(Block& block);   ///< clears flags_out where nothing can observe any of it
 void remove_dead_values(Block& block);  ///< drops operations without effect whose result is unused
 void fold_constants(Block& block);      ///< evaluates constants, drops neutral operations
+
+/// What runs between lifting and code generation, in this order.
+struct Pass {
+  const char* name;
+  void (*run)(Block& block);
+  bool optional;  ///< left out when the machine is told not to optimise
+};
+std::span<const Pass> passes();
 
 }  // namespace hindsight::engine::ir

@@ -165,4 +165,10 @@ void fold_constants(Block& block) {
   remove_dead_values(block);
 }
 
+std::span<const Pass> passes() {
+  static constexpr Pass kPasses[] = {{"remove_dead_flags", remove_dead_flags, false},
+                                     {"fold_constants", fold_constants, true}};
+  return kPasses;
+}
+
 }  // namespace hindsight::engine::ir

@@ -129,6 +129,11 @@ bool X86Guest::must_run_alone(const ir::CoreState& state) const { return x86::mu
 
 std::string X86Guest::describe(const ir::CoreState& core) const {
   const CpuState& s = cpu_of(core);
+  return fmt::format("rip={:016x} cpl={}", s.pc, s.cpl);
+}
+
+std::string X86Guest::dump(const ir::CoreState& core) const {
+  const CpuState& s = cpu_of(core);
   static constexpr const char* kNames[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                            "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
   static constexpr const char* kSegments[] = {"es", "cs", "ss", "ds", "fs", "gs"};

@@ -32,6 +32,7 @@ class X86Guest final : public ir::Guest {
   void after_instruction(ir::CoreState& state) override;
   [[nodiscard]] bool must_run_alone(const ir::CoreState& state) const override;
   [[nodiscard]] std::string describe(const ir::CoreState& state) const override;
+  [[nodiscard]] std::string dump(const ir::CoreState& state) const override;
 
   [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 

@@ -47,6 +47,7 @@ class OneLevelGuest final : public ir::Guest {
   void after_instruction(ir::CoreState&) override {}
   [[nodiscard]] bool must_run_alone(const ir::CoreState&) const override { return false; }
   [[nodiscard]] std::string describe(const ir::CoreState&) const override { return "one-level"; }
+  [[nodiscard]] std::string dump(const ir::CoreState&) const override { return "one-level\n"; }
 
  private:
   ir::RegisterTable table_;
