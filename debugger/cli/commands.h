@@ -45,6 +45,13 @@ struct EventsOptions {
   bool json = false;
 };
 
+struct ExplainOptions {
+  std::vector<std::string> bytes;  ///< hexadecimal
+  unsigned mode = 64;              ///< 64, 32 or 16 bits
+  bool user = false;               ///< privilege 3
+  std::uint64_t address = 0x1000;
+};
+
 /// Records when options.trace is set, else only runs.
 int run_command(const RunOptions& options);
 /// Plays one trace again, showing what the guest printed.
@@ -53,5 +60,7 @@ int replay_command(const ReplayCommandOptions& options);
 int verify_command(const ReplayCommandOptions& options);
 int info_command(const std::string& trace, bool json);
 int events_command(const EventsOptions& options);
+/// Prints what becomes of instructions: decode row, IR, IR after each pass, host code.
+int explain_command(const ExplainOptions& options);
 
 }  // namespace hindsight::debugger::cli

@@ -20,7 +20,8 @@ using engine::port::Channel;
 
 class RealHost final : public LiveHost {
  public:
-  explicit RealHost(const hostio::HostOptions& options) : nondet_(options) {}
+  RealHost(const hostio::HostOptions& options, bool interactive)
+      : nondet_(options), interactive_(interactive) {}
   ~RealHost() override {
     if (input_fd_ >= 0) ::close(input_fd_);
   }
@@ -31,6 +32,11 @@ class RealHost final : public LiveHost {
   [[nodiscard]] std::optional<std::string> host_failure() const override { return nondet_.failure(); }
   [[nodiscard]] std::optional<std::string> unfinished_script() const override {
     return script_ != nullptr ? script_->waiting_for() : std::nullopt;
+  }
+
+  [[nodiscard]] bool interactive() const override { return interactive_; }
+  void restore_terminal() override {
+    if (terminal_ != nullptr) terminal_->restore();
   }
 
   Status add_console(const LiveOptions& options) {
@@ -47,7 +53,9 @@ class RealHost final : public LiveHost {
         input = input_fd_ = ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC);
         if (input < 0) return error("{}: cannot open: {}", options.input, std::strerror(errno));
       }
-      console = std::make_unique<hostio::Terminal>(input, STDOUT_FILENO, options.on_quit);
+      auto terminal = std::make_unique<hostio::Terminal>(input, STDOUT_FILENO, options.on_quit);
+      terminal_ = terminal.get();
+      console = std::move(terminal);
     }
     nondet_.add_console(std::move(console), Channel::serial0, {Channel::serial0, Channel::virtio_console});
     return Done{};
@@ -70,7 +78,9 @@ class RealHost final : public LiveHost {
 
  private:
   hostio::HostNondet nondet_;
+  const bool interactive_;
   hostio::ScriptedConsole* script_ = nullptr;  // owned by nondet_
+  hostio::Terminal* terminal_ = nullptr;       // owned by nondet_
   std::uint64_t disk_bytes_ = 0;
   int input_fd_ = -1;
 };
@@ -81,7 +91,8 @@ Result<std::unique_ptr<LiveHost>> open_live_host(const LiveOptions& options) {
   // Somebody at a terminal expects time to pass as it does for him; a script or a pipe does not.
   const bool interactive = options.script.empty() && options.input.empty() && isatty(STDIN_FILENO) != 0;
   auto host = std::make_unique<RealHost>(
-      hostio::HostOptions{interactive ? hostio::Pacing::interactive : hostio::Pacing::batch, options.seed});
+      hostio::HostOptions{interactive ? hostio::Pacing::interactive : hostio::Pacing::batch, options.seed},
+      interactive);
   if (const Status added = host->add_console(options); !added) return added.failure();
   if (!options.disk.empty()) {
     if (const Status added = host->add_disk(options.disk); !added) return added.failure();

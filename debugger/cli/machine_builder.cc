@@ -42,6 +42,7 @@ x86::BootRegisters registers_for(const BootState& boot) {
 class PcMachine final : public BuiltMachine {
  public:
   port::Machine& machine() override { return *machine_; }
+  [[nodiscard]] std::string registers() const override { return guest_.dump(cpu_); }
 
   Status build(const MachineConfig& config, const BootFiles& files, const std::string& engine,
                port::NondetSource& source, port::OutputSink& sink) {

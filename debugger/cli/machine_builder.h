@@ -26,6 +26,8 @@ class BuiltMachine {
  public:
   virtual ~BuiltMachine() = default;
   virtual engine::port::Machine& machine() = 0;
+  /// Every register of the CPU, several lines.
+  [[nodiscard]] virtual std::string registers() const = 0;
 };
 
 /// `engine` is "interp" or "jit". `source` and `sink` are borrowed and outlive the machine.
@@ -54,6 +56,10 @@ class LiveHost {
   /// What failed while the machine ran: an unreadable disk, an unfinished script.
   [[nodiscard]] virtual std::optional<std::string> host_failure() const = 0;
   [[nodiscard]] virtual std::optional<std::string> unfinished_script() const = 0;
+  /// Somebody sits at a terminal and types to the guest.
+  [[nodiscard]] virtual bool interactive() const = 0;
+  /// Gives the terminal back, before anything is said about the end.
+  virtual void restore_terminal() = 0;
 };
 
 Result<std::unique_ptr<LiveHost>> open_live_host(const LiveOptions& options);

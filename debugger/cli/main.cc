@@ -93,6 +93,20 @@ int dispatch(int argc, char** argv) {
       ->check(CLI::IsMember({"input", "sample", "digest"}));
   events->add_flag("--json", listing.json, "one JSON object a line");
 
+  std::string isa;
+  ExplainOptions explaining;
+  auto* explain = app.add_subcommand("explain", "show what becomes of instructions: decoded, IR, host code");
+  explain->add_option("isa", isa, "the guest's instruction set: x86")
+      ->required()
+      ->check(CLI::IsMember({"x86"}));
+  explain->add_option("bytes", explaining.bytes, "their bytes in hexadecimal, such as 4801d8 or 48 01 d8")
+      ->required();
+  explain->add_option("--mode", explaining.mode, "64-, 32- or 16-bit code")
+      ->check(CLI::IsMember({64, 32, 16}))
+      ->capture_default_str();
+  explain->add_flag("--user", explaining.user, "at privilege 3 instead of 0");
+  explain->add_option("--at", explaining.address, "linear address of the first byte");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
@@ -105,6 +119,7 @@ int dispatch(int argc, char** argv) {
   if (*record || *only_run) return run_command(run);
   if (*replay) return replay_command(replaying);
   if (*verify) return verify_command(replaying);
+  if (*explain) return explain_command(explaining);
   if (*info) return info_command(info_trace, info_json);
   return events_command(listing);
 }

@@ -14,8 +14,11 @@ Progress::Progress(std::string label, Icount total, bool guest_output_on_stdout)
       start_(std::chrono::steady_clock::now()),
       last_(start_) {}
 
-Progress::~Progress() {
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
   if (line_open_) std::fputs("\r\033[K", stderr);
+  line_open_ = false;
 }
 
 void Progress::update(Icount now) {

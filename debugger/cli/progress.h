@@ -19,6 +19,8 @@ class Progress final {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void update(Icount now);
+  /// Takes the line away.
+  void clear();
 
  private:
   std::string label_;

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/figures.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
 #include "debugger/cli/stop_signals.h"
@@ -39,10 +41,14 @@ struct Outcome {
   std::string line;
 };
 
-Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayResult& result) {
-  if (result.divergence) return {kFailed, result.divergence->describe()};
-  std::string line = fmt::format("{} instructions replayed, {} digests agree", result.end.icount.value,
-                                 result.digests_checked);
+Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayResult& result, double seconds,
+                   const BuiltMachine& built) {
+  if (result.divergence) {
+    return {kFailed, fmt::format("{}\n{}", result.divergence->describe(), built.registers())};
+  }
+  std::string line =
+      fmt::format("{} instructions replayed in {}, {} agree", grouped(result.end.icount.value),
+                  pace(result.end.icount.value, seconds), counted(result.digests_checked, "digest"));
   if (result.stopped_early) {
     line += fmt::format("; stopped at icount {}", result.end.icount.value);
   } else if (result.recorder_interrupted) {
@@ -75,9 +81,11 @@ Outcome play(const std::string& path, const ReplayCommandOptions& options, engin
   replaying.stop_at = Icount(options.stop_at);
   replaying.check_interval = options.verify_every;
   replaying.progress = [&](Instant now) { progress.update(now.icount); };
+  const auto start = std::chrono::steady_clock::now();
   const auto result = replay::play::replay_machine(machine, player, **trace, replaying);
   if (!result) return {kBadInput, result.failure().message};
-  return outcome_of(**trace, *result);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  return outcome_of(**trace, *result, took.count(), **built);
 }
 
 }  // namespace

@@ -2,15 +2,18 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/figures.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
 #include "debugger/cli/stop_signals.h"
+#include "engine/base/log.h"
 #include "replay/record/record.h"
 #include "traces/store/trace_reader.h"
 #include "traces/store/trace_writer.h"
@@ -37,15 +40,21 @@ Result<store::Bytes> read_file(const std::string& path) {
   return contents;
 }
 
+/// Where a run ended.
+struct Ending {
+  StopReason reason;
+  engine::port::Instant at;
+  std::string where;  ///< Machine::describe()
+};
+
 /// What a guest's end means for the exit code, with one line for people where it is not the usual one.
-int report_end(StopReason reason, engine::port::Instant end, const engine::port::Machine& machine,
-               const LiveHost& host) {
+int report_end(const Ending& ending, LiveHost& host) {
   if (const auto failure = host.host_failure()) return complain(kBadInput, *failure);
-  const std::string at = fmt::format("icount {}", end.icount.value);
+  const std::string at = fmt::format("icount {}", ending.at.icount.value);
   if (const auto script = host.unfinished_script()) {
     return complain(kFailed, fmt::format("the guest ended at {} before the script did: {}", at, *script));
   }
-  switch (reason) {
+  switch (ending.reason) {
     case StopReason::power_off:
     case StopReason::reached:
       return kOk;
@@ -57,9 +66,19 @@ int report_end(StopReason reason, engine::port::Instant end, const engine::port:
       return complain(kFailed,
                       "the guest waits for ever at " + at + ": halted, no timer armed, no input to come");
     case StopReason::triple_fault:
-      return complain(kFailed, fmt::format("the guest's CPU shut down at {} [{}]", at, machine.describe()));
+      return complain(kFailed, fmt::format("the guest's CPU shut down at {} ({})", at, ending.where));
   }
   return kFailed;
+}
+
+/// Every register, for --log=cpu:debug.
+void log_registers(const BuiltMachine& built) {
+  if (log::enabled("cpu", log::Level::debug)) log::debug("cpu", "\n{}", built.registers());
+}
+
+/// Tells somebody at a terminal what it takes to get out.
+void greet(const LiveHost& host, const std::string& what) {
+  if (host.interactive()) fmt::print(stderr, "hindsight: {}; Ctrl-A x quits, Ctrl-A h helps\n", what);
 }
 
 store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) {
@@ -101,33 +120,50 @@ Status make_room(const RunOptions& options) {
 int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
              engine::port::Machine*& running) {
   auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());
-  if (!built) return complain(kBadInput, built.failure().message);
+  if (!built) return complain(kBadInput, fmt::format("{}: {}", options.kernel, built.failure().message));
   engine::port::Machine& machine = (*built)->machine();
   running = &machine;
+  greet(host, "running");
   const StopSignals signals(machine);
   const StopReason reason = machine.run(Icount(options.stop_at));
-  return report_end(reason, machine.now(), machine, host);
+  host.restore_terminal();
+  log_registers(**built);
+  return report_end({reason, machine.now(), machine.describe()}, host);
+}
+
+/// What was recorded, and what can be done with it.
+void report_recording(const RunOptions& options, engine::port::Instant end, double seconds) {
+  const auto trace = store::TraceReader::open(options.trace);
+  if (!trace) return;  // what went wrong is said elsewhere
+  std::error_code ignored;
+  fmt::print(stderr,
+             "hindsight: recorded {} instructions in {}: {} from outside, {} trace\n"
+             "hindsight: next: hindsight replay {}\n",
+             grouped(end.icount.value), pace(end.icount.value, seconds),
+             counted((*trace)->progress().events, "event"),
+             bytes_text(std::filesystem::file_size(options.trace, ignored)), options.trace);
 }
 
 int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
                engine::port::Machine*& running) {
-  if (const Status room = make_room(options); !room) return complain(kBadInput, room.failure().message);
   auto writer = store::TraceWriter::create(options.trace);
   if (!writer) return complain(kBadInput, writer.failure().message);
+  const auto give_up = [&](const std::string& message) {
+    host.restore_terminal();
+    writer->reset();
+    ::unlink(options.trace.c_str());
+    return complain(kBadInput, message);
+  };
   store::MachineConfig config = config_of(options, host);
   config.kernel = (*writer)->put_blob(base_name(options.kernel), files.kernel);
   config.initrd = (*writer)->put_blob(base_name(options.initrd), files.initrd);
   replay::record::Recorder recorder(host.source(), host.sink(), **writer);
   auto built = build_machine(config, files, options.engine, recorder, recorder);
-  if (!built) {
-    writer->reset();
-    ::unlink(options.trace.c_str());
-    return complain(kBadInput, built.failure().message);
-  }
-  if (const Status begun = (*writer)->begin(config); !begun)
-    return complain(kBadInput, begun.failure().message);
+  if (!built) return give_up(fmt::format("{}: {}", options.kernel, built.failure().message));
+  if (const Status begun = (*writer)->begin(config); !begun) return give_up(begun.failure().message);
   engine::port::Machine& machine = (*built)->machine();
   running = &machine;
+  greet(host, "recording to " + options.trace);
   const StopSignals signals(machine);
   Progress progress("recording", Icount(options.stop_at), true);
   replay::record::RecordOptions recording;
@@ -135,9 +171,15 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
   recording.digest_interval = config.digest_interval;
   recording.full_state_interval = config.full_state_interval;
   recording.progress = [&](engine::port::Instant now) { progress.update(now.icount); };
+  const auto start = std::chrono::steady_clock::now();
   const auto result = replay::record::record_machine(machine, recorder, **writer, recording);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  progress.clear();
+  host.restore_terminal();
   if (!result) return complain(kBadInput, "recording stopped: " + result.failure().message);
-  return report_end(result->reason, result->end, machine, host);
+  log_registers(**built);
+  report_recording(options, result->end, took.count());
+  return report_end({result->reason, result->end, machine.describe()}, host);
 }
 
 }  // namespace
@@ -157,6 +199,10 @@ int run_command(const RunOptions& options) {
   LiveOptions live{options.disk, options.net, options.script, options.input, options.seed, [&running] {
                      if (running != nullptr) running->request_stop();
                    }};
+  if (!options.trace.empty()) {
+    // Before the terminal is taken over.
+    if (const Status room = make_room(options); !room) return complain(kBadInput, room.failure().message);
+  }
   auto host = open_live_host(live);
   if (!host) return complain(kBadInput, host.failure().message);
   return options.trace.empty() ? just_run(options, **host, files, running)

@@ -9,30 +9,36 @@ namespace {
 
 // A signal handler can reach nothing but globals.
 std::atomic<engine::port::Machine*> stopped_by_signal{nullptr};
+struct sigaction before_int, before_term;
 
-void on_signal(int) {
-  if (engine::port::Machine* machine = stopped_by_signal.load()) machine->request_stop();
+// sigaction is async-signal-safe.
+void put_back_handlers() {
+  sigaction(SIGINT, &before_int, nullptr);
+  sigaction(SIGTERM, &before_term, nullptr);
 }
 
-void handle(void (*handler)(int)) {
-  struct sigaction action {};
-  action.sa_handler = handler;
-  // Not restarted: a wait for input must end. Reset: the second signal is final.
-  action.sa_flags = handler == SIG_DFL ? 0 : static_cast<int>(SA_RESETHAND);
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+void on_signal(int) {
+  // The second signal meets whoever was there before, such as the terminal that restores itself.
+  put_back_handlers();
+  if (engine::port::Machine* machine = stopped_by_signal.load()) machine->request_stop();
 }
 
 }  // namespace
 
 StopSignals::StopSignals(engine::port::Machine& machine) {
   stopped_by_signal = &machine;
-  handle(on_signal);
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = 0;  // not restarted: a wait for input must end
+  sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, SIGINT);
+  sigaddset(&action.sa_mask, SIGTERM);
+  sigaction(SIGINT, &action, &before_int);
+  sigaction(SIGTERM, &action, &before_term);
 }
 
 StopSignals::~StopSignals() {
-  handle(SIG_DFL);
+  put_back_handlers();
   stopped_by_signal = nullptr;
 }
 

@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM stop the machine in order: the trace is closed, the terminal restored. A second one ends
-// the process as usual. One at a time, on the main thread.
+// SIGINT and SIGTERM stop the machine in order: the trace is closed, the terminal restored. A second one
+// meets the handlers that were there before. One at a time, on the main thread.
 #pragma once
 
 #include "engine/port/machine.h"

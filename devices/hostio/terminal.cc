@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "engine/base/check.h"
@@ -20,14 +22,23 @@ constexpr std::byte kEscape{0x01};  // Ctrl-A
 
 // A signal handler can reach nothing but globals. These describe the one terminal in raw mode.
 std::atomic<int> raw_fd{-1};
+std::atomic<int> shown_fd{-1};  // the same terminal as output, if it is one
 termios saved_mode;
+
+// What a guest may have left behind: colours (ECMA-48, SGR 0) and a hidden cursor (DECTCEM).
+constexpr std::string_view kResetAttributes = "\033[0m\033[?25h";
+constexpr std::string_view kHelp = "\n[Ctrl-A x: quit   Ctrl-A a: send Ctrl-A   Ctrl-A h: this help]\n";
 
 constexpr std::array kFatalSignals{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT};
 
-// Async-signal-safe: tcsetattr is on POSIX's list.
+// Async-signal-safe: tcsetattr and write are on POSIX's list.
 void restore_terminal() {
   const int fd = raw_fd.exchange(-1);
-  if (fd >= 0) tcsetattr(fd, TCSANOW, &saved_mode);
+  if (fd < 0) return;
+  const int out = shown_fd.exchange(-1);
+  if (out >= 0) [[maybe_unused]]
+    const ssize_t ignored = ::write(out, kResetAttributes.data(), kResetAttributes.size());
+  tcsetattr(fd, TCSANOW, &saved_mode);
 }
 
 void on_fatal_signal(int number) {
@@ -64,12 +75,18 @@ Terminal::Terminal(int in_fd, int out_fd, std::function<void()> on_quit)
   raw.c_oflag |= OPOST;  // the guest's line feeds and our own messages still start at the left
   if (tcsetattr(in_fd_, TCSANOW, &raw) != 0) return;
   raw_fd = in_fd_;
+  shown_fd = isatty(out_fd_) != 0 ? out_fd_ : -1;
   raw_ = true;
   install_restore_handlers();
 }
 
-Terminal::~Terminal() {
-  if (raw_) restore_terminal();
+Terminal::~Terminal() { restore(); }
+
+void Terminal::restore() {
+  if (!raw_) return;
+  raw_ = false;
+  if (in_line_ && isatty(out_fd_) != 0) write_all(out_fd_, std::as_bytes(std::span(std::string_view("\n"))));
+  restore_terminal();
 }
 
 void Terminal::receive(VirtualTime /*now*/, std::vector<std::byte>& out) {
@@ -93,13 +110,15 @@ void Terminal::take_key(std::byte key, std::vector<std::byte>& out) {
     escaped_ = false;
     if (key == std::byte{'x'}) return on_quit_();
     if (key == std::byte{'a'}) return out.push_back(kEscape);
+    if (key == std::byte{'h'}) write_all(out_fd_, std::as_bytes(std::span(kHelp)));
     return;  // other escapes mean nothing
   }
   out.push_back(key);
 }
 
 void Terminal::output(VirtualTime /*now*/, std::span<const std::byte> data) {
-  if (output_gone_) return;
+  if (output_gone_ || data.empty()) return;
+  in_line_ = data.back() != std::byte{'\n'};
   output_gone_ = !write_all(out_fd_, data);
   if (output_gone_) log::warn("hostio", "the console's output is closed; the guest goes on without it");
 }

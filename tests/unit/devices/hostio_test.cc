@@ -198,6 +198,27 @@ TEST_F(TerminalOnTty, CtrlAxQuitsAndCtrlAaSendsCtrlA) {
   EXPECT_EQ(quits, 1);
 }
 
+TEST_F(TerminalOnTty, CtrlAhTellsTheKeysAndSendsNothing) {
+  Terminal terminal(slave, slave, [] {});
+  ASSERT_EQ(write(master, "\x01h", 2), 2);
+  std::vector<std::byte> got;
+  terminal.receive(VirtualTime(0), got);
+  EXPECT_TRUE(got.empty());
+  char shown[200] = {};
+  ASSERT_GT(read(master, shown, sizeof shown - 1), 0);
+  EXPECT_NE(std::string(shown).find("Ctrl-A x: quit"), std::string::npos);
+}
+
+TEST_F(TerminalOnTty, IsLeftAtTheStartOfALineWithPlainAttributesAndACursor) {
+  {
+    Terminal terminal(slave, slave, [] {});
+    terminal.output(VirtualTime(0), bytes("\033[31m# "));
+  }
+  char shown[200] = {};
+  ASSERT_GT(read(master, shown, sizeof shown - 1), 0);
+  EXPECT_EQ(std::string(shown), "\033[31m# \r\n\033[0m\033[?25h");
+}
+
 TEST_F(TerminalOnTty, ModeIsRestored) {
   termios before{};
   tcgetattr(slave, &before);
