@@ -29,25 +29,26 @@ Reg BlockCompiler::xalloc() {
     xmm_used_ |= 1u << x, xlocked_ |= 1u << x;
     return x;
   };
+  // A move leaves two guest registers in one: all of them give it up.
+  const auto uncache = [&](unsigned r) {
+    std::erase_if(cached_, [&](const CachedVector& c) {
+      if (c.reg != r) return false;
+      if (c.dirty) e_->movups_mr(state(c.offset), c.reg);
+      return true;
+    });
+    xmm_used_ &= ~(1u << r);
+  };
   Reg x = take_free();
   for (std::size_t k = 0; x == kNoReg && k < cached_.size(); ++k) {
-    const CachedVector c = cached_[k];
-    if ((xlocked_ >> c.reg & 1) || chain_[c.reg + kXmm] != kNoValue) continue;
-    if (c.dirty) e_->movups_mr(state(c.offset), c.reg);
-    cached_.erase(cached_.begin() + static_cast<std::ptrdiff_t>(k));
-    xmm_used_ &= ~(1u << c.reg);
+    const Reg r = cached_[k].reg;
+    if ((xlocked_ >> r & 1) || chain_[r + kXmm] != kNoValue) continue;
+    uncache(r);
     x = take_free();
   }
   for (unsigned r = 0; x == kNoReg && r < 16; ++r) {
     if (xlocked_ >> r & 1) continue;
-    for (std::size_t k = 0; k < cached_.size(); ++k)
-      if (cached_[k].reg == r) {
-        if (cached_[k].dirty) e_->movups_mr(state(cached_[k].offset), cached_[k].reg);
-        cached_.erase(cached_.begin() + static_cast<std::ptrdiff_t>(k));
-        break;
-      }
     while (chain_[r + kXmm] != kNoValue) spill_value(chain_[r + kXmm]);
-    xmm_used_ &= ~(1u << r);
+    uncache(r);
     x = take_free();
   }
   CHECK(x != kNoReg, "no vector register left at operation {}", at_);
