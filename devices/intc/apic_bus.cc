@@ -27,9 +27,11 @@ void ApicBus::send_msi(GuestPhys address, std::uint32_t data) {
     log::warn("apic", "message interrupt to {:#x}, which is no local APIC: dropped", address.value);
     return;
   }
-  // Redirection hint set: one of the logical or physical destinations, lowest priority first (11.11.1).
+  // Redirection hint set: one of the destinations, lowest priority first (11.11.1). The same section has the
+  // destination mode ignored without the hint, but processors take a message's mode as it comes, and systems
+  // that number their local APICs in flat logical mode send every message so.
   const bool hint = (address.value & 8) != 0;
-  const bool logical = hint && (address.value & 4) != 0;
+  const bool logical = (address.value & 4) != 0;
   Delivery delivery = static_cast<Delivery>((data >> 8) & 7);
   if (hint && delivery == Delivery::fixed) delivery = Delivery::lowest_priority;
   send({.destination = static_cast<std::uint8_t>(address.value >> 12),
