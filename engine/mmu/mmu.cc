@@ -127,14 +127,23 @@ std::uint64_t Mmu::read_entry(GuestPhys address, unsigned size, unsigned level, 
   if (!page) return ~std::uint64_t{0};
   TableUse& use = tables_[*page];
   const std::uint32_t space = current_->id;
-  if (!(memory_.flags(*page) & PhysicalMemory::kTable)) {
+  bool known = (memory_.flags(*page) & PhysicalMemory::kTable) != 0;
+  if (known && (use.level != level || use.span_base != span_base || use.entry_size != size)) {
+    // a page that maps itself has several uses at once; else it is a new table where an old one was
+    if (use.walk == walks_) {
+      use.ambiguous = true;
+    } else if (!use.ambiguous) {
+      forget_table(*page);
+      known = false;
+    }
+  }
+  if (!known) {
     memory_.mark(*page, PhysicalMemory::kTable);
-    use = {span_base, space, static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(size), false, 0};
-  } else if (use.level != level || use.span_base != span_base || use.entry_size != size) {
-    use.ambiguous = true;
+    use = {span_base, space, static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(size), false, 0, 0};
   } else if (use.space != space) {
     use.space = kShared;
   }
+  use.walk = walks_;
   use.writes = 0;
   std::uint64_t entry = 0;
   std::memcpy(&entry, memory_.page(*page) + (address.value & kPageMask), size);
@@ -148,14 +157,12 @@ void Mmu::write_entry(GuestPhys address, unsigned size, std::uint64_t value) {
   std::memcpy(memory_.host(*page) + (address.value & kPageMask), &value, size);
 }
 
-Mmu::Span Mmu::span_of(const TableUse& use, GuestPhys address) const {
+Mmu::Span Mmu::span_of(const TableUse& use, std::uint64_t first, std::uint64_t last) const {
   if (use.ambiguous) return {0, 0, true, kShared};
   const unsigned index_bits = use.entry_size == 8 ? 9 : 10;
   const std::uint64_t entry_span = kPageSize << (index_bits * (use.level - 1u));
-  const std::uint64_t first_entry = (address.value & kPageMask) / use.entry_size;
-  const std::uint64_t entries = 8u / use.entry_size;
-  const std::uint64_t first = canonical(use.span_base + first_entry * entry_span);
-  return {first, first + entries * entry_span - 1, false, use.space};
+  return {canonical(use.span_base + first / use.entry_size * entry_span),
+          canonical(use.span_base + last / use.entry_size * entry_span) + (entry_span - 1), false, use.space};
 }
 
 void Mmu::table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) {
@@ -164,15 +171,12 @@ void Mmu::table_written(GuestPhys address, std::uint64_t before, std::uint64_t a
   if (++use.writes >= kWritesUntilForgotten) return forget_table(page);
   constexpr std::uint64_t kPresentLow = 1, kPresentHigh = std::uint64_t{1} << 32;
   const bool was_present = (before & kPresentLow) || (use.entry_size == 4 && (before & kPresentHigh));
-  if (was_present && before != after) invalidate(span_of(use, address));
+  const std::uint64_t offset = address.value & kPageMask;
+  if (was_present && before != after) invalidate(span_of(use, offset, offset + 7));
 }
 
 void Mmu::forget_table(std::uint64_t ram_page) {
-  const TableUse& use = tables_[ram_page];
-  const GuestPhys page = memory_.address_of(ram_page);
-  Span whole = span_of(use, page);
-  whole.last = span_of(use, page + (kPageSize - 8)).last;
-  invalidate(whole);
+  invalidate(span_of(tables_[ram_page], 0, kPageMask));
   memory_.unmark(ram_page, PhysicalMemory::kTable);
 }
 
@@ -288,6 +292,7 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
     if (kind != ir::AccessKind::fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
     return &t;
   }
+  ++walks_;
   const ir::Walk walk = guest_.walk(state, address, kind, access, *this);
   if (!walk.ok) return nullptr;
   std::uint8_t permissions = wanted;
@@ -332,12 +337,8 @@ bool Mmu::store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page, 
   const GuestPhys address = memory_.address_of(ram_page) + offset;
   if ((flags & PhysicalMemory::kCode) && code_.holds_code(address, size)) return true;
   if (!(flags & PhysicalMemory::kTable)) return false;
-  const std::uint64_t first = offset & ~std::uint64_t{7}, last = (offset + size - 1) & ~std::uint64_t{7};
-  for (std::uint64_t at = first; at <= last; at += 8) {
-    const Span span = span_of(tables_[ram_page], memory_.address_of(ram_page) + at);
-    if (span.all || state.page_base - span.first <= span.last - span.first) return true;
-  }
-  return false;
+  const Span span = span_of(tables_[ram_page], offset & ~std::uint64_t{7}, (offset + size - 1) | 7);
+  return span.all || state.page_base - span.first <= span.last - span.first;
 }
 
 bool Mmu::write_in_page(ir::CoreState& s, std::uint64_t address, const Translation& t, const void* data,

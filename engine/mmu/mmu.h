@@ -82,8 +82,9 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     std::uint32_t space = 0;  ///< the only space that walked it, or kShared
     std::uint8_t level = 0;
     std::uint8_t entry_size = 8;
-    bool ambiguous = false;   ///< walked at several levels or spans
+    bool ambiguous = false;   ///< one walk read it at several levels or spans
     std::uint8_t writes = 0;  ///< entries written since it was last walked
+    std::uint64_t walk = 0;  ///< number of the last walk that read it
   };
   /// A table page written so often without a walk has become something else: it is forgotten.
   static constexpr std::uint8_t kWritesUntilForgotten = 64;
@@ -108,7 +109,8 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   const Translation* translate(ir::CoreState& state, std::uint64_t address, ir::AccessKind kind,
                                std::uint32_t access);
   void grant(View& view, unsigned privilege, std::uint64_t address, const Translation& t, bool write);
-  [[nodiscard]] Span span_of(const TableUse& use, GuestPhys address) const;
+  /// What the entries from `first` to `last` (offsets in the table page) map together.
+  [[nodiscard]] Span span_of(const TableUse& use, std::uint64_t first, std::uint64_t last) const;
   void invalidate(const Span& span);
   /// Drops all that was derived from a table page and stops tracking it.
   void forget_table(std::uint64_t ram_page);
@@ -141,6 +143,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   AddressSpace* current_ = nullptr;
   std::uint32_t next_space_id_ = 1;
   std::uint64_t uses_ = 0;
+  std::uint64_t walks_ = 0;
   std::vector<TableUse> tables_;     ///< by RAM page
   std::vector<Place> write_places_;  ///< by RAM page
 };
