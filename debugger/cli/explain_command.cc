@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "debugger/cli/commands.h"
 #include "engine/base/log.h"
@@ -26,20 +27,19 @@ constexpr std::array kOperandNames = {"",   "Eb", "Ew", "Ed", "Eq",  "Ev", "Ey",
                                       "Yv", "V",  "W",  "U",  "P",   "Q",  "N",  "ST0", "STi"};
 static_assert(kOperandNames.size() == static_cast<std::size_t>(x86::Operand::Sti) + 1);
 
-Result<Bytes> parse_hex(const std::vector<std::string>& words) {
-  std::string digits;
-  for (std::string_view word : words) {
-    if (word.starts_with("0x") || word.starts_with("0X")) word.remove_prefix(2);
-    if (word.size() % 2 != 0) return error("\"{}\": two hexadecimal digits a byte expected", word);
-    digits += word;
-  }
+/// Words of two hexadecimal digits a byte, with or without 0x before them and space between.
+Result<Bytes> parse_hex(const std::vector<std::string>& arguments) {
   Bytes bytes;
-  for (std::size_t i = 0; i < digits.size(); i += 2) {
-    const std::string pair = digits.substr(i, 2);
-    if (pair.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
-      return error("\"{}\" is no hexadecimal byte", pair);
-    bytes.push_back(static_cast<std::uint8_t>(std::stoul(pair, nullptr, 16)));
+  std::istringstream words(fmt::format("{}", fmt::join(arguments, " ")));
+  for (std::string word; words >> word;) {
+    std::string_view digits = word;
+    if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
+    if (digits.size() % 2 != 0 || digits.find_first_not_of("0123456789abcdefABCDEF") != digits.npos)
+      return error("\"{}\": hexadecimal bytes expected, two digits each", word);
+    for (std::size_t i = 0; i < digits.size(); i += 2)
+      bytes.push_back(static_cast<std::uint8_t>(std::stoul(std::string(digits.substr(i, 2)), nullptr, 16)));
   }
+  if (bytes.empty()) return error("no bytes given");
   return bytes;
 }
 

@@ -1,10 +1,13 @@
 // The hindsight executable: parses the command line and runs one command.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <exception>
 
 #include "debugger/cli/commands.h"
 #include "engine/base/log.h"
+#include "engine/base/types.h"
 
 namespace hindsight::debugger::cli {
 namespace {
@@ -16,6 +19,32 @@ constexpr const char* kExitCodes =
     "  2  a wrong command line\n"
     "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
 
+/// Turns "512M" into bytes, in place; a complaint if it is no size of RAM.
+std::string read_size(std::string& text) {
+  constexpr std::uint64_t kLeast = std::uint64_t{16} << 20, kMost = std::uint64_t{1} << 40;
+  const auto complaint = "a size from 16M to 1T expected, such as 512M, found " + text;
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  if (digits == 0 || digits > 15 || text.size() > digits + 1) return complaint;
+  unsigned shift = 0;
+  if (digits < text.size()) {
+    const std::size_t unit = std::string_view("KMGT").find(static_cast<char>(std::toupper(text[digits])));
+    if (unit == std::string_view::npos) return complaint;
+    shift = static_cast<unsigned>(unit + 1) * 10;
+  }
+  const std::uint64_t number = std::stoull(text.substr(0, digits));
+  if (number > kMost >> shift || number << shift < kLeast || (number << shift) % kPageSize != 0)
+    return complaint;
+  text = std::to_string(number << shift);
+  return {};
+}
+
+/// A parse error as one line that says where help is.
+std::string usage_error(const CLI::App* app, const CLI::Error& failure) {
+  const auto chosen = app->get_subcommands();
+  const std::string command = chosen.empty() ? "" : " " + chosen.front()->get_name();
+  return std::string("hindsight: ") + failure.what() + " (see hindsight" + command + " --help)\n";
+}
+
 void add_engine(CLI::App& command, std::string& engine) {
   command.add_option("--engine", engine, "interp: the IR interpreter; jit: the translator")
       ->check(CLI::IsMember({"interp", "jit"}))
@@ -26,8 +55,8 @@ void add_machine_options(CLI::App& command, RunOptions& options) {
   command.add_option("--kernel", options.kernel, "kernel image (bzImage or PVH ELF)")->required();
   command.add_option("--initrd", options.initrd, "initial RAM disk");
   command.add_option("--append", options.command_line, "kernel command line");
-  command.add_option("--memory", options.memory, "size of RAM, with K, M or G")
-      ->transform(CLI::AsSizeValue(false))
+  command.add_option("--memory", options.memory, "size of RAM, such as 512M or 2G")
+      ->transform(CLI::Validator(read_size, "SIZE", "size"))
       ->default_str("512M");
   command.add_option("--disk", options.disk, "raw disk image; it is only read, writes stay in the machine");
   command.add_option("--net", options.net, "none, or user: a network behind this process")
@@ -54,6 +83,7 @@ void add_replay_options(CLI::App& command, ReplayCommandOptions& options) {
 int dispatch(int argc, char** argv) {
   CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
   app.require_subcommand(1);
+  app.failure_message(usage_error);
   app.fallthrough();
   app.footer(kExitCodes);
   app.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
@@ -110,10 +140,14 @@ int dispatch(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {
+    if (failure.get_exit_code() != 0 && app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
+      std::fprintf(stderr, "hindsight: no such command: %s (see hindsight --help)\n", argv[1]);
+      return kUsage;
+    }
     return app.exit(failure) == 0 ? kOk : kUsage;
   }
   if (const Status configured = log::configure(log); !log.empty() && !configured) {
-    std::fprintf(stderr, "hindsight: --log: %s\n", configured.failure().message.c_str());
+    std::fprintf(stderr, "hindsight: %s\n", configured.failure().message.c_str());
     return kUsage;
   }
   if (*record || *only_run) return run_command(run);

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/console_echo.h"
 #include "debugger/cli/figures.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
@@ -15,26 +14,8 @@
 namespace hindsight::debugger::cli {
 namespace {
 
-using engine::port::Channel;
 using engine::port::Instant;
 namespace store = traces::store;
-
-/// Shows the guest's consoles on standard output.
-class ConsoleEcho final : public engine::port::OutputSink {
- public:
-  void output(Instant, Channel channel, std::span<const std::byte> data) override {
-    if (channel != Channel::serial0 && channel != Channel::virtio_console) return;
-    while (!data.empty() && !gone_) {
-      const ssize_t written = ::write(STDOUT_FILENO, data.data(), data.size());
-      if (written < 0 && errno == EINTR) continue;
-      gone_ = written < 0;  // a closed pipe ends the echo, not the replay
-      if (written > 0) data = data.subspan(static_cast<std::size_t>(written));
-    }
-  }
-
- private:
-  bool gone_ = false;
-};
 
 struct Outcome {
   int code;
@@ -53,6 +34,8 @@ Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayRe
     line += fmt::format("; stopped at icount {}", result.end.icount.value);
   } else if (result.recorder_interrupted) {
     line += fmt::format("; trace ends at icount {}: the recorder was interrupted", result.end.icount.value);
+  } else if (trace.end()->reason == store::EndReason::interrupted) {
+    line += "; ends where the recording was stopped";
   } else {
     line += fmt::format("; ends with {}", store::name_of(trace.end()->reason));
   }
@@ -94,6 +77,7 @@ int replay_command(const ReplayCommandOptions& options) {
   signal(SIGPIPE, SIG_IGN);
   ConsoleEcho echo;
   const Outcome outcome = play(options.traces.front(), options, &echo);
+  echo.finish();
   fmt::print(stderr, "hindsight: {}\n", outcome.line);
   return outcome.code;
 }

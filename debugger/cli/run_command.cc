@@ -30,6 +30,8 @@ int complain(ExitCode code, const std::string& message) {
 }
 
 Result<store::Bytes> read_file(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return error("{}: is a directory", path);
   std::ifstream in(path, std::ios::binary | std::ios::ate);
   if (!in) return error("{}: cannot open: {}", path, std::strerror(errno));
   const std::streamoff size = in.tellg();
@@ -132,15 +134,16 @@ int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
 }
 
 /// What was recorded, and what can be done with it.
-void report_recording(const RunOptions& options, engine::port::Instant end, double seconds) {
+void report_recording(const RunOptions& options, engine::port::Instant end, double seconds,
+                      bool interactive) {
   const auto trace = store::TraceReader::open(options.trace);
   if (!trace) return;  // what went wrong is said elsewhere
   std::error_code ignored;
+  // With somebody typing, the time is his, and tells nothing about the machine.
+  const std::string time = interactive ? fmt::format("{:.0f} s", seconds) : pace(end.icount.value, seconds);
   fmt::print(stderr,
-             "hindsight: recorded {} instructions in {}: {} from outside, {} trace\n"
-             "hindsight: next: hindsight replay {}\n",
-             grouped(end.icount.value), pace(end.icount.value, seconds),
-             counted((*trace)->progress().events, "event"),
+             "hindsight: recorded {} instructions in {}, {}, {}\nhindsight: next: hindsight replay {}\n",
+             grouped(end.icount.value), time, counted((*trace)->progress().events, "event"),
              bytes_text(std::filesystem::file_size(options.trace, ignored)), options.trace);
 }
 
@@ -176,9 +179,10 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   progress.clear();
   host.restore_terminal();
-  if (!result) return complain(kBadInput, "recording stopped: " + result.failure().message);
+  if (!result)
+    return complain(kBadInput, result.failure().message + "; the trace is usable up to its last commit");
   log_registers(**built);
-  report_recording(options, result->end, took.count());
+  report_recording(options, result->end, took.count(), host.interactive());
   return report_end({result->reason, result->end, machine.describe()}, host);
 }
 

@@ -42,6 +42,8 @@ void restore_terminal() {
 }
 
 void on_fatal_signal(int number) {
+  if (const int out = shown_fd.load(); out >= 0) [[maybe_unused]]
+    const ssize_t ignored = ::write(out, "\n", 1);
   restore_terminal();
   // The handler was installed with SA_RESETHAND: this ends the process the way it would have ended.
   raise(number);

@@ -17,6 +17,8 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
 
 /// A 32-bit ELF file with a PVH entry note whose code is `code`, at 1 MiB.
 std::string pvh_kernel(const std::vector<std::uint8_t>& code) {
@@ -109,7 +111,8 @@ TEST_P(BothEngines, RecordThenReplayPrintsTheSameAndAgrees) {
   const std::string engine = std::string(" --engine ") + GetParam();
   const Outcome recorded = hindsight(record(engine));
   EXPECT_EQ(recorded.code, 0) << recorded.text;
-  EXPECT_EQ(recorded.text, "Hello.");
+  EXPECT_THAT(recorded.text, StartsWith("Hello."));
+  EXPECT_THAT(recorded.text, HasSubstr("next: hindsight replay " + path("t.trace")));
   std::filesystem::remove(path("kernel"));
   std::filesystem::remove(path("typed"));
   const Outcome replayed = hindsight("replay " + path("t.trace") + engine);
@@ -149,7 +152,7 @@ TEST_F(CommandLine, StopAtEndsRecordingAndReplayThere) {
   EXPECT_EQ(recorded.code, 0) << recorded.text;
   const Outcome replayed = hindsight("replay --engine interp " + path("t.trace"));
   EXPECT_EQ(replayed.code, 0);
-  EXPECT_THAT(replayed.text, HasSubstr("50001 instructions replayed"));
+  EXPECT_THAT(replayed.text, HasSubstr("50,001 instructions replayed"));
   EXPECT_THAT(replayed.text, HasSubstr("limit reached"));
 }
 
@@ -157,7 +160,7 @@ TEST_F(CommandLine, ACpuThatShutsDownIsAFailedGuest) {
   write("kernel", pvh_kernel({0x0f, 0x0b}));  // ud2, with an empty IDT
   const Outcome recorded = hindsight(record("--engine interp"));
   EXPECT_EQ(recorded.code, 1);
-  EXPECT_THAT(recorded.text, HasSubstr("shut down at icount 0"));
+  EXPECT_THAT(recorded.text, HasSubstr("shut down at icount 0 (rip=0000000000100000 cpl=0)\n"));
   const Outcome verified = hindsight("verify --engine interp " + path("t.trace"));
   EXPECT_EQ(verified.code, 0) << verified.text;
 }
@@ -180,6 +183,58 @@ TEST_F(CommandLine, WrongUsageAndBadFilesHaveTheirExitCodes) {
   EXPECT_EQ(hindsight("replay " + path("absent")).code, 3);
   EXPECT_EQ(hindsight("verify " + path("typed")).code, 3);
   EXPECT_EQ(hindsight("run --kernel " + path("absent")).code, 3);
+  EXPECT_EQ(hindsight("run --kernel " + folder_).code, 3);
+  EXPECT_EQ(hindsight("run --kernel " + path("typed")).code, 3);
+}
+
+TEST_F(CommandLine, AComplaintIsOneLineThatNamesTheCulprit) {
+  const auto complaint = [](const std::string& arguments) { return hindsight(arguments).text; };
+  EXPECT_EQ(complaint("frobnicate"), "hindsight: no such command: frobnicate (see hindsight --help)\n");
+  EXPECT_EQ(complaint("replay"), "hindsight: trace is required (see hindsight replay --help)\n");
+  EXPECT_EQ(complaint("run --kernel x --memory 12parsecs"),
+            "hindsight: --memory: a size from 16M to 1T expected, such as 512M, found 12parsecs "
+            "(see hindsight run --help)\n");
+  EXPECT_EQ(complaint("run --kernel " + path("typed")),
+            "hindsight: " + path("typed") + ": the kernel is neither a Linux bzImage nor an ELF file\n");
+  EXPECT_EQ(complaint("run --kernel " + folder_), "hindsight: " + folder_ + ": is a directory\n");
+}
+
+TEST(Explain, ShowsAnInstructionAtEveryStage) {
+  const Outcome explained = hindsight("explain x86 4801d8");
+  EXPECT_EQ(explained.code, 0);
+  EXPECT_THAT(explained.text, HasSubstr("1000  48 01 d8  add rax, rbx"));
+  EXPECT_THAT(explained.text, HasSubstr("row: 01  add Ev, Gv [lockable]"));
+  EXPECT_THAT(explained.text, HasSubstr("Add.I64.CPAZSV"));
+  EXPECT_THAT(explained.text, HasSubstr("IR after remove_dead_flags"));
+  EXPECT_THAT(explained.text, HasSubstr("host code, "));
+}
+
+TEST(Explain, DropsTheFlagsThatTheNextInstructionOverwrites) {
+  const Outcome explained = hindsight("explain x86 4801d8 4829d8");  // add rax, rbx; sub rax, rbx
+  EXPECT_THAT(explained.text, HasSubstr("block of 2 instructions:"));
+  const std::string after = explained.text.substr(explained.text.find("IR after remove_dead_flags"));
+  EXPECT_THAT(after, HasSubstr("= Add.I64 %"));
+  EXPECT_THAT(after, HasSubstr("= Sub.I64.CPAZSV %"));
+}
+
+TEST(Explain, TakesTheModeAndThePrivilegeIntoAccount) {
+  EXPECT_THAT(hindsight("explain x86 --mode 32 40").text, HasSubstr("inc eax"));
+  EXPECT_THAT(hindsight("explain x86 --mode 16 b83412").text, HasSubstr("mov ax, 0x1234"));
+  EXPECT_THAT(hindsight("explain x86 f4").text, Not(HasSubstr("raise")));
+  EXPECT_THAT(hindsight("explain x86 --user f4").text, HasSubstr("raise"));
+}
+
+TEST(Explain, GoesOnWithTheNextBlockAfterAJump) {
+  const Outcome explained = hindsight("explain x86 --at 0x2000 eb00 90");
+  EXPECT_THAT(explained.text, HasSubstr("2002  90  nop"));
+}
+
+TEST(Explain, RefusesWhatIsNoInstructionInOneLine) {
+  EXPECT_EQ(hindsight("explain x86 4801").text,
+            "hindsight: explain: the bytes end inside the instruction at 0x1000: 48 01\n");
+  EXPECT_EQ(hindsight("explain x86 48z1").code, 2);
+  EXPECT_EQ(hindsight("explain x86 480").code, 2);
+  EXPECT_EQ(hindsight("explain vax 00").code, 2);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -282,7 +283,11 @@ Status TraceWriter::commit(const std::vector<Write>& writes) {
     if (code == 0) code = try_commit(writes);
   }
   if (code == 0) return Done{};
-  return error("{}: cannot write: {}; the trace is usable up to its last commit", path_, lmdb_message(code));
+  // LMDB calls a write that stopped half-way an input/output error; usually the disk is full.
+  struct statvfs disk {};
+  const bool full = code == EIO && ::statvfs(path_.c_str(), &disk) == 0 &&
+                    std::uint64_t{disk.f_bavail} * disk.f_frsize < (std::uint64_t{1} << 20);
+  return error("{}: cannot write: {}", path_, lmdb_message(full ? ENOSPC : code));
 }
 
 }  // namespace hindsight::traces::store
