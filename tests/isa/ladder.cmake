@@ -8,8 +8,4 @@ hindsight_module(ladder_support
     ladder_native.cc
     ladder_undefined.cc
   DEPS engine_guest_x86 engine_interp engine_host_x64 PkgConfig::capstone fmt::fmt)
-get_target_property(x64_type engine_host_x64 TYPE)
-if(x64_type STREQUAL "STATIC_LIBRARY")
-  target_compile_definitions(ladder_support PUBLIC LADDER_HAS_CODE_GENERATOR)
-endif()
 hindsight_test(ladder_isa_test SOURCES ladder_isa_test.cc DEPS ladder_support)

@@ -29,18 +29,11 @@ const char* name(Rung rung) {
   return kNames[static_cast<unsigned>(rung)];
 }
 
-Ladder::Ladder() : memory_(guest_), page_(kPage, 0xCC) {
-#ifdef LADDER_HAS_CODE_GENERATOR
-  generator_ = std::make_unique<x64::CodeGenerator>(guest_.registers(), kCodeCache);
-#endif
-}
-#ifdef LADDER_HAS_CODE_GENERATOR
+Ladder::Ladder()
+    : memory_(guest_),
+      generator_(std::make_unique<x64::CodeGenerator>(guest_.registers(), kCodeCache)),
+      page_(kPage, 0xCC) {}
 Ladder::~Ladder() = default;
-#else
-Ladder::~Ladder() { (void)generator_.release(); }
-#endif
-
-bool Ladder::has(Rung rung) const { return rung < Rung::plain || generator_ != nullptr; }
 
 unsigned Ladder::remaining(const Code& code, std::uint64_t pc) {
   const auto first = std::lower_bound(code.starts.begin(), code.starts.end(), pc - kStart);
@@ -68,7 +61,6 @@ void Ladder::run_block(Rung rung, CpuState& state) {
     interpreter_.run(block_, state);
     return;
   }
-#ifdef LADDER_HAS_CODE_GENERATOR
   if (rung == Rung::optimised) {
     ir::fold_constants(block_);
     ir::remove_dead_flags(block_);
@@ -84,7 +76,6 @@ void Ladder::run_block(Rung rung, CpuState& state) {
   }
   state.page_base = state.pc & ~(kPage - 1);
   generator_->run(&state, compiled->entry);
-#endif
 }
 
 void Ladder::run(Rung rung, const Code& code, Machine& machine, bool fill_tlb) {

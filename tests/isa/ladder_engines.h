@@ -34,8 +34,6 @@ class Ladder {
   Ladder();
   ~Ladder();
 
-  /// False: this build has no code generator.
-  [[nodiscard]] bool has(Rung rung) const;
   /// Runs `code` at kStart until it is left, traps or the state's budget is spent; state.pc tells where it is
   /// then. `fill_tlb`: memory accesses take the inline path where there is one.
   void run(Rung rung, const Code& code, Machine& machine, bool fill_tlb);
@@ -60,7 +58,7 @@ class Ladder {
   std::vector<std::uint8_t> page_;
 };
 
-/// What differs between two machines that must agree on everything; empty if nothing. `what` names them.
+/// What differs between two machines that must agree on everything; empty if nothing.
 std::string differences(const Machine& expected, const Machine& actual);
 std::string describe(const engine::guest::x86::CpuState& state);
 

@@ -105,9 +105,11 @@ std::string native_differences(const Machine& host, const Machine& emulated, con
   const bool both_trap = e.trap.kind != ir::TrapKind::none && a.trap.kind != ir::TrapKind::none;
   if (both_trap && freedom.fault_kind) e.trap = a.trap;
   if (both_trap && freedom.mmx_on_fault) e.ftop = a.ftop, e.ftw = a.ftw;
-  constexpr std::uint32_t kUnderflow = 1u << 4, kPrecision = 1u << 5;
-  if (both_trap && freedom.precision && (e.guest_mxcsr & kUnderflow) != 0)
-    e.guest_mxcsr = (e.guest_mxcsr & ~kPrecision) | (a.guest_mxcsr & kPrecision);
+  constexpr std::uint32_t kOverUnder = 3u << 3, kPrecision = 1u << 5, kFlags = 0x3F;
+  std::uint32_t open_flags = 0;
+  if (freedom.precision && (e.guest_mxcsr & kOverUnder) != 0) open_flags = kPrecision;
+  if (freedom.all_simd_flags) open_flags = kFlags;
+  if (both_trap) e.guest_mxcsr = (e.guest_mxcsr & ~open_flags) | (a.guest_mxcsr & open_flags);
   if (freedom.upper_half >= 0 && (e.flags & ir::packed::kZ) != 0) {
     std::uint64_t& wide = e.gpr[freedom.upper_half];
     wide = (wide & 0xFFFF'FFFF) | (a.gpr[freedom.upper_half] & ~std::uint64_t{0xFFFF'FFFF});

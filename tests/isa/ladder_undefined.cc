@@ -69,6 +69,7 @@ constexpr X87Skip kX87Skips[] = {
     {0xDD20, kPointers},        // FRSTOR
     {0xDD30, kPointers},        // FNSAVE
 };
+constexpr std::uint16_t kDenormalMask = 2;  // of the control word
 constexpr const char* kUndocumented = "an undocumented alias";
 constexpr std::uint16_t kC0 = 1u << 8, kC1 = 1u << 9, kC2 = 1u << 10, kC3 = 1u << 14;
 constexpr std::string_view kApproximate[] = {"rcpps", "rcpss", "rsqrtps", "rsqrtss"};
@@ -151,7 +152,6 @@ void add_x87(const Decoded& d, const CpuState& before, Freedom& out) {
         (opcode == 0xD8 || opcode == 0xDA || opcode == 0xDC || opcode == 0xDE) && (digit == 2 || digit == 3);
     if (comparison) out.fsw_unmasked = kC0 | kC2 | kC3;
     // Whether a load of a denormal that traps has pushed: SDM vol. 1, 8.5.2 says no, AMD's hosts do.
-    constexpr std::uint16_t kDenormalMask = 2;
     if ((opcode == 0xD9 || opcode == 0xDD) && digit == 0 && (before.fcw & kDenormalMask) == 0)
       out.skip = "vendors differ in what a load leaves whose denormal operand traps";
     return;
@@ -163,6 +163,7 @@ void add_x87(const Decoded& d, const CpuState& before, Freedom& out) {
   constexpr unsigned kFxtract = 0xD9F4, kFprem1 = 0xD9F5, kFprem = 0xD9F8;
   if (selector == kFxtract) out.fsw |= kC0 | kC2 | kC3;
   const bool remainder = selector == kFprem || selector == kFprem1;
+  if (remainder && (before.fcw & kDenormalMask) == 0) out.fsw |= kC0 | kC1 | kC2 | kC3;
   if (remainder && (!is_finite(before, 0) || !is_finite(before, 1))) out.fsw |= kC0 | kC1 | kC2 | kC3;
   if (opcode == 0xDD && group == 0xC0) out.fsw |= kC0 | kC1 | kC2 | kC3;
   if (opcode == 0xDF && group == 0xC0) out.fsw |= kC0 | kC1 | kC2 | kC3;
@@ -182,11 +183,12 @@ Freedom freedom(const Instruction& instruction, const CpuState& before) {
     if (mnemonic == name) out.skip = reason;
   add_x87(d, before, out);
   add_shift(d, before, out);
-  // An unmasked underflow is signalled whether or not the result is exact; the emulator flags both.
-  constexpr std::uint32_t kUnderflowMask = 1u << 11;
-  out.precision = (before.guest_mxcsr & kUnderflowMask) == 0;
+  constexpr std::uint32_t kOverflowMask = 1u << 10, kUnderflowMask = 1u << 11;
+  out.precision = (~before.guest_mxcsr & (kOverflowMask | kUnderflowMask)) != 0;
   out.approximate =
       std::find(std::begin(kApproximate), std::end(kApproximate), name) != std::end(kApproximate);
+  out.all_simd_flags = name == "dpps" || name == "dppd";
+  if (name == "movsxd" && d.operand_bytes == 2) out.skip = "vendors differ in the size of the source";
   // A source of zero: of a 32-bit destination that is "not modified", hosts may clear the upper half.
   if (name == "bsf" || name == "bsr") out.upper_half = d.operand_bytes == 4 ? static_cast<int>(d.reg) : -1;
   if (from(system_rows(), d.row) && (d.row->flags & kPrivileged) == 0 && !is_system_register_move(*d.row))

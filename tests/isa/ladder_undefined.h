@@ -14,10 +14,13 @@ struct Freedom {
   /// What is undefined besides after an unmasked invalid x87 operation: condition codes and flags.
   std::uint16_t fsw_unmasked = 0;
   std::uint32_t eflags_unmasked = 0;
-  bool approximate = false;    ///< results are implementation-specific within a relative error bound
-  bool fault_kind = false;     ///< which of two faults comes first
-  bool mmx_on_fault = false;   ///< whether a faulting MMX instruction has entered MMX mode (TOP, tags)
-  bool precision = false;      ///< MXCSR.PE of an instruction that raises an unmasked underflow
+  bool approximate = false;   ///< results are implementation-specific within a relative error bound
+  bool fault_kind = false;    ///< which of two faults comes first
+  bool mmx_on_fault = false;  ///< whether a faulting MMX instruction has entered MMX mode (TOP, tags)
+  /// What MXCSR keeps beside an unmasked exception: PE where an unmasked overflow or underflow leaves the
+  /// exactness of a result open that is not delivered; all flags where an instruction computes in steps.
+  bool precision = false;
+  bool all_simd_flags = false;
   const char* skip = nullptr;  ///< why there is nothing to compare
 };
 

@@ -28,11 +28,6 @@ class WindowMemory {
 
  private:
   using State = engine::ir::CoreState;
-  struct Access {
-    WindowMemory& memory;
-    State& state;
-    std::uint32_t flags;
-  };
   static const engine::ir::MemoryOps kOps;
   static WindowMemory& of(State* s) { return *static_cast<WindowMemory*>(s->environment); }
   /// Checks every byte; false with a trap set.
