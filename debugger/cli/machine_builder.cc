@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "debugger/cli/engine_spec.h"
 #include "devices/board/pc.h"
 #include "devices/virtio/virtio_block.h"
 #include "devices/virtio/virtio_console.h"
@@ -48,7 +49,7 @@ class PcMachine final : public BuiltMachine {
                port::NondetSource& source, port::OutputSink& sink) {
     exec::MachineOptions options{};
     options.ram_bytes = config.ram_bytes;
-    options.engine = engine == "interp" ? exec::EngineKind::interpreter : exec::EngineKind::translator;
+    if (const Status applied = apply_engine(engine, options); !applied) return applied.failure();
     options.time_rate = config.time_rate;
     Result<std::unique_ptr<exec::Machine>> machine =
         exec::Machine::create(options, guest_, cpu_, source, sink);

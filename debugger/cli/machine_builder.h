@@ -30,7 +30,7 @@ class BuiltMachine {
   [[nodiscard]] virtual std::string registers() const = 0;
 };
 
-/// `engine` is "interp" or "jit". `source` and `sink` are borrowed and outlive the machine.
+/// `engine` is what engine_spec.h describes. `source` and `sink` are borrowed and outlive the machine.
 Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::MachineConfig& config,
                                                     const BootFiles& files, const std::string& engine,
                                                     engine::port::NondetSource& source,

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/engine_spec.h"
 #include "engine/base/log.h"
 #include "engine/base/types.h"
 
@@ -46,8 +47,11 @@ std::string usage_error(const CLI::App* app, const CLI::Error& failure) {
 }
 
 void add_engine(CLI::App& command, std::string& engine) {
-  command.add_option("--engine", engine, "interp: the IR interpreter; jit: the translator")
-      ->check(CLI::IsMember({"interp", "jit"}))
+  command
+      .add_option("--engine", engine,
+                  "interp: the IR interpreter; jit: the translator, for tests as jit:OPTION,… with plain "
+                  "(unoptimised), max-insns=N (a block), cache=SIZE (code), interp-from=ICOUNT")
+      ->check(CLI::Validator(check_engine, ""))
       ->capture_default_str();
 }
 
@@ -119,7 +123,7 @@ int dispatch(int argc, char** argv) {
   events->add_option("trace", listing.trace, "the trace")->required();
   events->add_option("--from", listing.from, "first icount");
   events->add_option("--to", listing.to, "last icount");
-  events->add_option("--kind", listing.kind, "only these")
+  events->add_option("--kind", listing.kind, "only inputs or only samples; or the digests, which are no events")
       ->check(CLI::IsMember({"input", "sample", "digest"}));
   events->add_flag("--json", listing.json, "one JSON object a line");
 

@@ -150,6 +150,7 @@ void Machine::grant_budget(Icount until) {
   const port::Instant next = source_.next_input();
   const Icount input = next.icount != Icount::max() ? next.icount : next_poll_;
   Icount end = std::min({until, icount_at(timers_.next()), input, present + kLongestBudget});
+  if (present < options_.interpret_from) end = std::min(end, options_.interpret_from);
   if (end <= present) end = present + 1;
   cpu_.budget_end = end.value;
   cpu_.budget = static_cast<std::int64_t>(end - present);
@@ -158,8 +159,9 @@ void Machine::grant_budget(Icount until) {
 /// Runs until the budget is used up or the loop has to look. False: the CPU shut down.
 bool Machine::execute() {
   using host::x64::ExitKind;
+  const bool interpret = options_.engine == EngineKind::interpreter || icount() >= options_.interpret_from;
   while (cpu_.budget > 0) {
-    if (options_.engine == EngineKind::interpreter || guest_.must_run_alone(cpu_)) return step_alone();
+    if (interpret || guest_.must_run_alone(cpu_)) return step_alone();
     CachedBlock* block = block_at(cpu_.pc);
     if (block == nullptr) {
       if (cpu_.trap.kind == ir::TrapKind::none) return step_alone();
