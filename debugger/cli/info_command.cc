@@ -70,6 +70,7 @@ void print_info(const store::TraceReader& trace, const std::vector<store::TableS
   fmt::print("events        {}\n", trace.progress().events);
   fmt::print("digests       {}, every {} instructions\n", trace.digest_count(), config.digest_interval);
   for (const store::TableSize& size : sizes) {
+    if (size.records == 0) continue;
     fmt::print("table         {:<10} {:>8} records {:>12} bytes\n", size.name, size.records, size.bytes);
   }
 }
@@ -152,7 +153,7 @@ int events_command(const EventsOptions& options) {
   std::uint64_t digest = 0;
   const auto digests_before = [&](Icount limit) -> Status {
     for (; digest < (*trace)->digest_count() && (*trace)->digest_icount(digest) < limit; ++digest) {
-      const bool wanted = options.kind.empty() || options.kind == "digest";
+      const bool wanted = options.kind == "digest";
       if (!wanted || !within((*trace)->digest_icount(digest))) continue;
       if (const Status printed = print_digest(**trace, digest, options.json); !printed)
         return printed.failure();

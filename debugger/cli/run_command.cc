@@ -190,6 +190,7 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
 
 int run_command(const RunOptions& options) {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes fails a write like a full disk
   BootFiles files;
   const Result<store::Bytes> kernel = read_file(options.kernel);
   if (!kernel) return complain(kBadInput, kernel.failure().message);
