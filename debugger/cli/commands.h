@@ -27,6 +27,7 @@ struct RunOptions {
   std::optional<std::uint64_t> seed;
   std::string engine = "jit";
   std::uint64_t stop_at = ~std::uint64_t{0};
+  std::string trace_exec;  ///< "A..B" or empty
   std::uint64_t digest_every = 50'000'000;
   double nanoseconds_per_instruction = 1.0;
 };
@@ -35,6 +36,7 @@ struct ReplayCommandOptions {
   std::vector<std::string> traces;
   std::string engine = "jit";
   std::uint64_t stop_at = ~std::uint64_t{0};
+  std::string trace_exec;  ///< "A..B" or empty
   std::uint64_t verify_every = 0;
 };
 

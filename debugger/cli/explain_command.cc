@@ -1,4 +1,3 @@
-#include <capstone/capstone.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,6 +6,7 @@
 #include <sstream>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/guest_text.h"
 #include "engine/base/log.h"
 #include "engine/guest/x86/x86_guest.h"
 #include "engine/host/x64/code_generator.h"
@@ -52,20 +52,11 @@ std::uint64_t mode_bits(const ExplainOptions& options) {
   return code | kProtected | (options.user ? kUser : kIoPrivileged);
 }
 
-/// The second opinion: Capstone's text of one instruction.
-std::string capstone_text(std::span<const std::uint8_t> bytes, unsigned mode, std::uint64_t pc) {
-  const cs_mode modes = mode == 64 ? CS_MODE_64 : mode == 32 ? CS_MODE_32 : CS_MODE_16;
-  csh handle{};
-  if (cs_open(CS_ARCH_X86, modes, &handle) != CS_ERR_OK) return "(Capstone does not start)";
-  cs_insn* insn = nullptr;
-  std::string text = "(Capstone knows no such instruction)";
-  if (cs_disasm(handle, bytes.data(), bytes.size(), pc, 1, &insn) == 1) {
-    text = fmt::format("{} {}", insn->mnemonic, insn->op_str);
-    if (insn->size != bytes.size()) text += fmt::format(" (Capstone: {} bytes)", insn->size);
-    cs_free(insn, 1);
-  }
-  cs_close(&handle);
-  return text;
+/// The second opinion on an instruction that our decoder found to have these bytes.
+std::string second_opinion(std::span<const std::uint8_t> bytes, unsigned mode, std::uint64_t pc) {
+  const GuestText guest = disassemble_guest(bytes, mode, pc);
+  const bool agrees = guest.length == 0 || guest.length == bytes.size();
+  return agrees ? guest.text : fmt::format("{} (Capstone: {} bytes)", guest.text, guest.length);
 }
 
 std::string row_text(const x86::Decoded& decoded) {
@@ -104,7 +95,7 @@ std::string guest_text(const x86::Decoder& decoder, const ExplainOptions& option
     const std::size_t length = std::clamp<std::size_t>(decoded.length, 1, bytes.size());
     const auto insn = bytes.first(length);
     text +=
-        fmt::format("{:>8x}  {:02x}  {}\n", pc, fmt::join(insn, " "), capstone_text(insn, options.mode, pc));
+        fmt::format("{:>8x}  {:02x}  {}\n", pc, fmt::join(insn, " "), second_opinion(insn, options.mode, pc));
     text += fmt::format("          row: {}\n", status == x86::DecodeStatus::too_long
                                                    ? "none: longer than 15 bytes (#GP)"
                                                    : row_text(decoded));

@@ -1,8 +1,14 @@
 #include "debugger/cli/machine_builder.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "debugger/cli/engine_spec.h"
+#include "debugger/cli/guest_text.h"
 #include "devices/board/pc.h"
 #include "devices/virtio/virtio_block.h"
 #include "devices/virtio/virtio_console.h"
@@ -45,6 +51,21 @@ class PcMachine final : public BuiltMachine {
   port::Machine& machine() override { return *machine_; }
   [[nodiscard]] std::string registers() const override { return guest_.dump(cpu_); }
 
+  [[nodiscard]] std::string instruction() override {
+    std::vector<std::uint8_t> bytes;
+    while (bytes.size() < x86::kMaxInsnLength) {
+      const auto byte = peek(cpu_.pc + bytes.size());
+      if (!byte) break;
+      bytes.push_back(*byte);
+    }
+    const std::uint64_t bits = cpu_.mode >> x86::mode::kShift;
+    const unsigned mode = (bits & x86::mode::kCode64) != 0 ? 64 : (bits & x86::mode::kCode32) != 0 ? 32 : 16;
+    const GuestText guest = disassemble_guest(bytes, mode, cpu_.pc);
+    bytes.resize(std::min(bytes.size(), guest.length));
+    return fmt::format("{:016x}  {:<24}{}", cpu_.pc, fmt::format("{:02x}", fmt::join(bytes, "")),
+                       bytes.empty() ? "(no code can be fetched here)" : guest.text);
+  }
+
   Status build(const MachineConfig& config, const BootFiles& files, const std::string& engine,
                port::NondetSource& source, port::OutputSink& sink) {
     exec::MachineOptions options{};
@@ -80,6 +101,35 @@ class PcMachine final : public BuiltMachine {
   }
 
  private:
+  /// Page tables as they are: a walk for people marks nothing.
+  class QuietTables final : public engine::ir::PageTableMemory {
+   public:
+    explicit QuietTables(const engine::mmu::PhysicalMemory& memory) : memory_(memory) {}
+    std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned, std::uint64_t) override {
+      std::uint64_t entry = 0;
+      const auto page = memory_.ram_page(address);
+      if (!page) return ~std::uint64_t{0};
+      std::memcpy(&entry, memory_.page(*page) + (address.value & kPageMask), size);
+      return entry;
+    }
+    void write_entry(GuestPhys, unsigned, std::uint64_t) override {}
+
+   private:
+    const engine::mmu::PhysicalMemory& memory_;
+  };
+
+  /// The byte of code at a linear address, if it can be fetched from RAM.
+  [[nodiscard]] std::optional<std::uint8_t> peek(std::uint64_t address) {
+    x86::CpuState scratch = cpu_;  // takes the fault, if there is one
+    QuietTables tables(machine_->memory());
+    const engine::ir::Walk walk =
+        guest_.walk(scratch, address, engine::ir::AccessKind::fetch, engine::ir::kAccessPlain, tables);
+    if (!walk.ok) return std::nullopt;
+    const auto page = machine_->memory().ram_page(walk.page);
+    if (!page) return std::nullopt;
+    return std::to_integer<std::uint8_t>(machine_->memory().page(*page)[address & kPageMask]);
+  }
+
   /// In a fixed order: it decides the addresses that firmware assigns and the order of the parts.
   void add_virtio(const MachineConfig& config) {
     devices::pci::PciBus& bus = pc_->pci();

@@ -28,6 +28,9 @@ class BuiltMachine {
   virtual engine::port::Machine& machine() = 0;
   /// Every register of the CPU, several lines.
   [[nodiscard]] virtual std::string registers() const = 0;
+  /// The instruction that the CPU stands at: address, bytes, text. Looking at it changes nothing, not even an
+  /// accessed bit.
+  [[nodiscard]] virtual std::string instruction() = 0;
 };
 
 /// `engine` is what engine_spec.h describes. `source` and `sink` are borrowed and outlive the machine.

@@ -7,6 +7,7 @@
 
 #include "debugger/cli/commands.h"
 #include "debugger/cli/engine_spec.h"
+#include "debugger/cli/trace_exec.h"
 #include "engine/base/log.h"
 #include "engine/base/types.h"
 
@@ -44,6 +45,17 @@ std::string usage_error(const CLI::App* app, const CLI::Error& failure) {
   const auto chosen = app->get_subcommands();
   const std::string command = chosen.empty() ? "" : " " + chosen.front()->get_name();
   return std::string("hindsight: ") + failure.what() + " (see hindsight" + command + " --help)\n";
+}
+
+void add_trace_exec(CLI::App& command, std::string& range) {
+  command
+      .add_option("--trace-exec", range,
+                  "A..B: print each instruction between these icounts with what it changed, and stop at B")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return parse_range(text) ? std::string() : "A..B with A below B expected, found " + text;
+          },
+          "A..B", "range"));
 }
 
 void add_engine(CLI::App& command, std::string& engine) {
@@ -104,11 +116,13 @@ int dispatch(int argc, char** argv) {
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
   add_machine_options(*only_run, run);
+  add_trace_exec(*only_run, run.trace_exec);
 
   ReplayCommandOptions replaying;
   auto* replay = app.add_subcommand("replay", "play a trace again, showing what the guest printed");
   replay->add_option("trace", replaying.traces, "the trace")->required()->expected(1);
   add_replay_options(*replay, replaying);
+  add_trace_exec(*replay, replaying.trace_exec);
   auto* verify = app.add_subcommand("verify", "play traces again and check everything");
   verify->add_option("traces", replaying.traces, "the traces")->required();
   add_replay_options(*verify, replaying);
@@ -123,7 +137,8 @@ int dispatch(int argc, char** argv) {
   events->add_option("trace", listing.trace, "the trace")->required();
   events->add_option("--from", listing.from, "first icount");
   events->add_option("--to", listing.to, "last icount");
-  events->add_option("--kind", listing.kind, "only inputs or only samples; or the digests, which are no events")
+  events
+      ->add_option("--kind", listing.kind, "only inputs or only samples; or the digests, which are no events")
       ->check(CLI::IsMember({"input", "sample", "digest"}));
   events->add_flag("--json", listing.json, "one JSON object a line");
 

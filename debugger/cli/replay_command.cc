@@ -9,6 +9,7 @@
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
 #include "debugger/cli/stop_signals.h"
+#include "debugger/cli/trace_exec.h"
 #include "replay/play/replay.h"
 
 namespace hindsight::debugger::cli {
@@ -27,9 +28,10 @@ Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayRe
   if (result.divergence) {
     return {kFailed, fmt::format("{}\n{}", result.divergence->describe(), built.registers())};
   }
-  std::string line =
-      fmt::format("{} instructions replayed in {}, {} agree", grouped(result.end.icount.value),
-                  pace(result.end.icount.value, seconds), counted(result.digests_checked, "digest"));
+  std::string line = fmt::format(
+      "{} instructions replayed in {}, {}", grouped(result.end.icount.value),
+      pace(result.end.icount.value, seconds),
+      result.digests_checked == 1 ? "1 digest agrees" : grouped(result.digests_checked) + " digests agree");
   if (result.stopped_early) {
     line += fmt::format("; stopped at icount {}", result.end.icount.value);
   } else if (result.recorder_interrupted) {
@@ -61,12 +63,21 @@ Outcome play(const std::string& path, const ReplayCommandOptions& options, engin
   const StopSignals signals(machine);
   Progress progress(path, (*trace)->progress().at.icount, echo != nullptr);
   replay::play::ReplayOptions replaying;
-  replaying.stop_at = Icount(options.stop_at);
+  const auto traced = parse_range(options.trace_exec);
+  replaying.stop_at = traced ? traced->from : Icount(options.stop_at);
   replaying.check_interval = options.verify_every;
   replaying.progress = [&](Instant now) { progress.update(now.icount); };
   const auto start = std::chrono::steady_clock::now();
   const auto result = replay::play::replay_machine(machine, player, **trace, replaying);
   if (!result) return {kBadInput, result.failure().message};
+  if (traced && result->stopped_early && !result->divergence) {
+    // Beyond the last digest compared; what the border asks and gets is still checked.
+    player.on_stop([&machine] { machine.request_stop(); });
+    trace_execution(**built, *traced, [&] { return !player.divergence() && !player.damage(); });
+    if (player.damage()) return {kBadInput, player.damage()->message};
+    if (player.divergence()) return {kFailed, player.divergence()->describe()};
+    return {kOk, fmt::format("stopped at icount {}", grouped(machine.now().icount.value))};
+  }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   return outcome_of(**trace, *result, took.count(), **built);
 }

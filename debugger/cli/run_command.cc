@@ -13,6 +13,7 @@
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
 #include "debugger/cli/stop_signals.h"
+#include "debugger/cli/trace_exec.h"
 #include "engine/base/log.h"
 #include "replay/record/record.h"
 #include "traces/store/trace_reader.h"
@@ -127,7 +128,9 @@ int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
   running = &machine;
   greet(host, "running");
   const StopSignals signals(machine);
-  const StopReason reason = machine.run(Icount(options.stop_at));
+  const auto traced = parse_range(options.trace_exec);
+  const StopReason reason =
+      traced ? trace_execution(**built, *traced, [] { return true; }) : machine.run(Icount(options.stop_at));
   host.restore_terminal();
   log_registers(**built);
   return report_end({reason, machine.now(), machine.describe()}, host);

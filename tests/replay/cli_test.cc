@@ -156,6 +156,20 @@ TEST_F(CommandLine, StopAtEndsRecordingAndReplayThere) {
   EXPECT_THAT(replayed.text, HasSubstr("limit reached"));
 }
 
+TEST_F(CommandLine, TraceExecPrintsEachInstructionOfARangeWithWhatItChanged) {
+  ASSERT_EQ(hindsight(record()).code, 0);
+  const Outcome traced = hindsight("replay --trace-exec 101..104 " + path("t.trace"));
+  EXPECT_EQ(traced.code, 0) << traced.text;
+  // Instruction 101 is the dec of the 51st turn of the counting loop.
+  EXPECT_THAT(traced.text, HasSubstr("101  0000000000100005  49                      dec ecx"));
+  EXPECT_THAT(traced.text, HasSubstr("rcx=000000000001866d\n"));
+  EXPECT_THAT(traced.text, HasSubstr("102  0000000000100006  75fd                    jne 0x100005"));
+  EXPECT_THAT(traced.text, HasSubstr("103  "));
+  EXPECT_THAT(traced.text, Not(HasSubstr("104  0000")));
+  EXPECT_THAT(traced.text, HasSubstr("stopped at icount 104"));
+  EXPECT_EQ(hindsight("replay --trace-exec 5..5 " + path("t.trace")).code, 2);
+}
+
 TEST_F(CommandLine, ACpuThatShutsDownIsAFailedGuest) {
   write("kernel", pvh_kernel({0x0f, 0x0b}));  // ud2, with an empty IDT
   const Outcome recorded = hindsight(record("--engine interp"));
