@@ -185,8 +185,9 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
   if (!result)
     return complain(kBadInput, result.failure().message + "; the trace is usable up to its last commit");
   log_registers(**built);
+  const int code = report_end({result->reason, result->end, machine.describe()}, host);
   report_recording(options, result->end, took.count(), host.interactive());
-  return report_end({result->reason, result->end, machine.describe()}, host);
+  return code;
 }
 
 }  // namespace
