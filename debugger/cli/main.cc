@@ -17,7 +17,8 @@ namespace {
 constexpr const char* kExitCodes =
     "Exit codes:\n"
     "  0  done; the replay agrees with the recording\n"
-    "  1  a divergence, or the guest failed (it shut down, hung for ever, or left its script)\n"
+    "  1  a divergence, or the guest failed (it shut down, hung for ever, or left its\n"
+    "     script), or verify was interrupted\n"
     "  2  a wrong command line\n"
     "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
 
@@ -104,7 +105,8 @@ int dispatch(int argc, char** argv) {
   app.footer(kExitCodes);
   app.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
   std::string log;
-  app.add_option("--log", log, "what to tell, as component:level,… or level (debug, info, warn, error, off)");
+  app.add_option("--log", log,
+                 "what to tell, as component:level,… or level (trace, debug, info, warn, error, off)");
 
   RunOptions run;
   auto* record = app.add_subcommand("record", "run a machine and write a trace");

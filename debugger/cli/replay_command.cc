@@ -21,6 +21,7 @@ namespace store = traces::store;
 struct Outcome {
   int code;
   std::string line;
+  bool interrupted = false;  ///< by the user, before its end
 };
 
 Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayResult& result, double seconds,
@@ -79,7 +80,10 @@ Outcome play(const std::string& path, const ReplayCommandOptions& options, engin
     return {kOk, fmt::format("stopped at icount {}", grouped(machine.now().icount.value))};
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  return outcome_of(**trace, *result, took.count(), **built);
+  Outcome outcome = outcome_of(**trace, *result, took.count(), **built);
+  outcome.interrupted =
+      !result->divergence && result->stopped_early && result->end.icount < replaying.stop_at;
+  return outcome;
 }
 
 }  // namespace
@@ -97,6 +101,10 @@ int verify_command(const ReplayCommandOptions& options) {
   int code = kOk;
   for (const std::string& path : options.traces) {
     const Outcome outcome = play(path, options, nullptr);
+    if (outcome.interrupted) {
+      fmt::print("{}: INTERRUPTED: {}\n", path, outcome.line);
+      return std::max<int>(code, kFailed);
+    }
     const char* word = outcome.code == kOk ? "ok" : outcome.code == kFailed ? "DIVERGED" : "BAD";
     fmt::print("{}: {}: {}\n", path, word, outcome.line);
     std::fflush(stdout);

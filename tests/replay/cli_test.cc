@@ -74,8 +74,8 @@ struct Outcome {
   std::string text;  ///< standard output and standard error
 };
 
-Outcome hindsight(const std::string& arguments) {
-  std::FILE* pipe = popen((HINDSIGHT_EXECUTABLE " " + arguments + " 2>&1 </dev/null").c_str(), "r");
+Outcome run(const std::string& command) {
+  std::FILE* pipe = popen((command + " 2>&1 </dev/null").c_str(), "r");
   Outcome outcome;
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) outcome.text.append(buffer, got);
@@ -83,6 +83,8 @@ Outcome hindsight(const std::string& arguments) {
   outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return outcome;
 }
+
+Outcome hindsight(const std::string& arguments) { return run(HINDSIGHT_EXECUTABLE " " + arguments); }
 
 class CommandLine : public testing::Test {
  protected:
@@ -168,6 +170,17 @@ TEST_F(CommandLine, TraceExecPrintsEachInstructionOfARangeWithWhatItChanged) {
   EXPECT_THAT(traced.text, Not(HasSubstr("104  0000")));
   EXPECT_THAT(traced.text, HasSubstr("stopped at icount 104"));
   EXPECT_EQ(hindsight("replay --trace-exec 5..5 " + path("t.trace")).code, 2);
+}
+
+TEST_F(CommandLine, AnInterruptedVerifyIsNoSuccessAndSkipsTheRest) {
+  write("kernel", pvh_kernel({0xeb, 0xfe}));  // jmp .
+  ASSERT_EQ(hindsight(record("--stop-at 50000000")).code, 0);
+  const Outcome verified =
+      run("timeout --preserve-status -s INT 0.8 " HINDSIGHT_EXECUTABLE " verify --engine interp " +
+          path("t.trace") + " " + path("absent"));
+  EXPECT_EQ(verified.code, 1);
+  EXPECT_THAT(verified.text, HasSubstr("t.trace: INTERRUPTED: "));
+  EXPECT_THAT(verified.text, Not(HasSubstr("absent")));
 }
 
 TEST_F(CommandLine, ACpuThatShutsDownIsAFailedGuest) {
