@@ -34,6 +34,7 @@ void BlockCache::link(const host::x64::LinkSite& site, CachedBlock& target) {
 void BlockCache::clear() {
   for (const auto& [page, content] : pages_) memory_.unmark(page, mmu::PhysicalMemory::kCode);
   blocks_.clear();
+  recent_.assign(recent_.size(), {});
   pages_.clear();
   generator_.reset();
 }
@@ -57,6 +58,7 @@ void BlockCache::discard(CachedBlock& block) {
   generator_.retire(block.code);
   detach(block, *memory_.ram_page(block.start));
   if (block.crosses_page) detach(block, block.second_page);
+  recent_[recent_slot(block.key)] = {};
   blocks_.erase(block.key);
 }
 

@@ -28,9 +28,13 @@ class BlockCache final : public mmu::CodeOwner {
   BlockCache(mmu::PhysicalMemory& memory, host::x64::CodeGenerator& generator)
       : memory_(memory), generator_(generator) {}
 
-  [[nodiscard]] CachedBlock* find(std::uint64_t key) const {
+  [[nodiscard]] CachedBlock* find(std::uint64_t key) {
+    Recent& recent = recent_[recent_slot(key)];
+    if (recent.block != nullptr && recent.key == key) return recent.block;
     const auto it = blocks_.find(key);
-    return it == blocks_.end() ? nullptr : it->second.get();
+    if (it == blocks_.end()) return nullptr;
+    recent = {key, it->second.get()};
+    return recent.block;
   }
   /// Takes over a block whose pages were marked as code before its bytes were read.
   CachedBlock& insert(CachedBlock block);
@@ -51,6 +55,15 @@ class BlockCache final : public mmu::CodeOwner {
     std::uint64_t chunks = 0;  ///< bit i: bytes [64 i, 64 i + 64) hold code
     std::vector<CachedBlock*> blocks;
   };
+  /// A direct-mapped cache before the map.
+  struct Recent {
+    std::uint64_t key = 0;
+    CachedBlock* block = nullptr;
+  };
+  static constexpr unsigned kRecentBits = 14;
+  static std::size_t recent_slot(std::uint64_t key) {
+    return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15) >> (64 - kRecentBits));
+  }
   static std::uint64_t chunk_mask(std::uint64_t offset, std::uint64_t size);
   void attach(CachedBlock& block, GuestPhys address, std::uint64_t size);
   void discard(CachedBlock& block);
@@ -59,6 +72,7 @@ class BlockCache final : public mmu::CodeOwner {
   mmu::PhysicalMemory& memory_;
   host::x64::CodeGenerator& generator_;
   std::unordered_map<std::uint64_t, std::unique_ptr<CachedBlock>> blocks_;
+  std::vector<Recent> recent_ = std::vector<Recent>(std::size_t{1} << kRecentBits);
   std::unordered_map<std::uint64_t, CodePage> pages_;  ///< by RAM page
 };
 
