@@ -94,6 +94,34 @@ class BlockCompiler {
       return {base, index, scale, static_cast<std::int32_t>(disp) + more};
     }
   };
+  /// An I64 value as a sum.
+  struct AddressTerm {
+    Value root;
+    std::int64_t disp;
+  };
+  /// Accesses to [root + low, root + high) that use one look-up in the software TLB. Its addend is kept in
+  /// CoreState::spill, and in a register while that is not wanted otherwise; kPoison there sends each access
+  /// to a look-up of its own, out of line.
+  struct AccessGroup {
+    Value root = ir::kNoValue;
+    std::int64_t low = 0, high = 0;
+    std::uint32_t last = 0;  ///< the last operation that belongs to it
+    std::uint8_t lookups = 1;
+    std::uint8_t slot = 0xFF;
+    bool write = false;
+    bool started = false;
+    Reg reg = kNoReg;
+  };
+  static constexpr std::uint8_t kNoGroup = 0xFF;
+  /// Never an addend worth keeping: those are multiples of a page.
+  static constexpr std::int64_t kPoison = 1;
+  /// How one access reaches host memory.
+  struct HostAccess {
+    AccessGroup* group;
+    bool leads;
+    Reg addend;          ///< host address = linear address + addend
+    std::uint8_t* slow;  ///< displacement of the jump out of line
+  };
   /// Where an integer operand is, as the second operand of an instruction.
   struct Operand {
     enum Kind : std::uint8_t { reg, imm, mem } kind;
@@ -109,6 +137,14 @@ class BlockCompiler {
   void clear_pending(std::int32_t offset, unsigned size);
   [[nodiscard]] bool surely_defines_flags(const Inst& inst) const;
   [[nodiscard]] bool can_defer_condition(std::size_t i) const;
+
+  // access_groups.cc
+  void analyse_groups();
+  void join_group(std::size_t i);
+  AccessGroup* group_of(std::size_t i);
+  void forget_group_register(Reg r);
+  void keep_group_register(AccessGroup& g, Reg r);
+  void poison_groups();
 
   // values.cc: places and registers
   ValueState& vs(Value v) { return values_[v]; }
@@ -186,7 +222,16 @@ class BlockCompiler {
   void emit_load(std::size_t i);
   void emit_store(std::size_t i);
   void prepare_address(Value address, AddressParts& parts);
-  std::uint8_t* tlb_lookup(const AddressParts& parts, Reg t, unsigned size, bool write);
+  std::uint8_t* tlb_lookup(const AddressParts& parts, Reg t, std::int32_t first, std::int32_t last,
+                           bool write);
+  std::uint8_t* tlb_lookup(const AddressParts& parts, Reg t, unsigned size, bool write) {
+    return tlb_lookup(parts, t, 0, static_cast<std::int32_t>(size - 1), write);
+  }
+  Reg held_addend(std::size_t i);
+  HostAccess find_host(const AddressParts& parts, std::size_t i, Reg addend, unsigned size, bool write);
+  template <typename Apply>
+  void begin_slow(const HostAccess& host, const AddressParts& parts, unsigned size, bool write,
+                  const Apply& apply);
   void begin_slow(std::uint8_t* from, const AddressParts& parts, Reg t);
   void call_slow(unsigned size, std::uint32_t access, bool store);
   [[nodiscard]] bool try_read_modify_write(std::size_t i);
@@ -243,6 +288,12 @@ class BlockCompiler {
   std::uint32_t locked_ = 0, xlocked_ = 0;
   std::uint32_t xmm_used_ = 0;
   std::vector<CachedVector> cached_;
+  std::vector<AddressTerm> terms_;
+  std::vector<std::uint8_t> group_of_;
+  std::vector<AccessGroup> groups_;
+  std::vector<std::pair<std::int32_t, AddressTerm>> known_;  ///< by guest register, while groups are formed
+  std::vector<std::uint8_t> open_;                           ///< groups that may grow
+  std::uint32_t group_regs_ = 0;
   std::uint64_t spill_used_ = 0;
   std::uint64_t spill_freed_ = 0;  ///< no longer used once the operation at hand is done
   std::size_t at_ = 0;             ///< operation being emitted

@@ -12,6 +12,8 @@ using ir::kNoValue;
 
 void BlockCompiler::compile(const ir::Block& block, Emitter& hot, Emitter& cold, CompiledBlock& out) {
   analyse(block);
+  analyse_groups();
+  group_regs_ = 0;
   e_ = hot_ = &hot, cold_ = &cold, out_ = &out;
   std::fill(std::begin(chain_), std::end(chain_), kNoValue);
   slot_chain_ = kNoValue;

@@ -30,14 +30,16 @@ constexpr std::int32_t state_offset(std::size_t offset) { return static_cast<std
   ::hindsight::engine::host::x64::state_offset(offsetof(::hindsight::engine::ir::CoreState, field))
 constexpr Mem state(std::int32_t offset) { return {.base = kState, .disp = offset}; }
 
-constexpr unsigned kSpillSlots = 60;  ///< the rest of CoreState::spill are arguments of slow accesses
+constexpr unsigned kSpillSlots = 52;                  ///< the rest of CoreState::spill has other uses:
+constexpr unsigned kGroupSlot = 52, kGroupSlots = 8;  ///< addends of groups of accesses
 constexpr Mem spill_slot(unsigned i) {
   return state(HINDSIGHT_STATE(spill) + static_cast<std::int32_t>(i * 8));
 }
-constexpr unsigned kSlowAddress = 60,
-                   kSlowValue = 62;  ///< indices into CoreState::spill; the value may be 16 bytes
+/// Indices into CoreState::spill; the value may be 16 bytes.
+constexpr unsigned kSlowAddress = 60, kSlowValue = 62;
 
-/// What the site of a memory access or a possible trap says about itself: 32 bits in a no-op after the call.
+/// What the site of a memory access or a possible trap says about itself: 32 bits in a no-op after the
+/// call.
 struct SiteInfo {
   std::uint32_t page_offset;  ///< of its instruction
   std::uint32_t refund;       ///< instructions charged but not retired if it traps

@@ -72,7 +72,8 @@ void BlockCompiler::release_address(Value v) {
 /// Leaves base + displacement, the base in a register other than the scratch register, locked.
 void BlockCompiler::prepare_address(Value address, AddressParts& parts) {
   flatten(address, parts);
-  const bool far = !fits_i32(parts.disp) || !fits_i32(parts.disp + 15);
+  constexpr std::int64_t kRoom = 4096;  // for the rest of the access and of its group
+  const bool far = !fits_i32(parts.disp - kRoom) || !fits_i32(parts.disp + kRoom);
   if (parts.index == kNoReg && parts.base != kScratch && !far) return;
   locked_ = 0;
   for (Reg r : {parts.base, parts.index})
@@ -89,19 +90,20 @@ void BlockCompiler::prepare_address(Value address, AddressParts& parts) {
   locked_ = 1u << t;
 }
 
-/// Leaves the addend in t; returns the displacement of the jump to the slow path. Wants the tag to be the
-/// page of the last byte: the entry is chosen by the first, so an access over a page's end never matches.
-std::uint8_t* BlockCompiler::tlb_lookup(const AddressParts& parts, Reg t, unsigned size, bool write) {
+/// Looks up bytes first..last from the address. Leaves the addend in t; returns the displacement of the jump
+/// for a miss. Wants the tag to be the page of the last byte: the entry is chosen by the first, so what
+/// reaches over a page's end never matches.
+std::uint8_t* BlockCompiler::tlb_lookup(const AddressParts& parts, Reg t, std::int32_t first,
+                                        std::int32_t last, bool write) {
   const std::int32_t half = write ? kWriteHalf : 0;
-  const auto last = static_cast<std::int32_t>(size - 1);
-  if (parts.disp == 0)
-    e_->mov_rr(8, kScratch, parts.base);
-  else
-    e_->lea(8, kScratch, parts.mem());
-  if (parts.disp + last == 0)
-    e_->mov_rr(8, t, parts.base);
-  else
-    e_->lea(8, t, parts.mem(last));
+  const auto sum = [&](Reg r, std::int32_t more) {
+    if (parts.disp + more == 0)
+      e_->mov_rr(8, r, parts.base);
+    else
+      e_->lea(8, r, parts.mem(more));
+  };
+  sum(kScratch, first);
+  sum(t, last);
   e_->shift_ri(kShr, 4, kScratch, 8);
   e_->alu_ri(kAnd, 4, kScratch, static_cast<std::int32_t>((ir::kTlbSize - 1) * sizeof(ir::TlbEntry)));
   e_->alu_rm(kAdd, 8, kScratch, state(HINDSIGHT_STATE(view)));
@@ -112,7 +114,53 @@ std::uint8_t* BlockCompiler::tlb_lookup(const AddressParts& parts, Reg t, unsign
   return slow;
 }
 
-/// Starts the slow path of an access: from here on code goes out of line.
+/// The register that has the addend for access i already, locked; or kNoReg.
+Reg BlockCompiler::held_addend(std::size_t i) {
+  const AccessGroup* g = group_of(i);
+  if (g == nullptr || !g->started || g->reg == kNoReg) return kNoReg;
+  lock(g->reg);
+  return g->reg;
+}
+
+/// Makes `addend` right for access i: it is held_addend or a free register.
+BlockCompiler::HostAccess BlockCompiler::find_host(const AddressParts& parts, std::size_t i, Reg addend,
+                                                   unsigned size, bool write) {
+  AccessGroup* g = group_of(i);
+  const auto last = static_cast<std::int32_t>(size - 1);
+  if (g == nullptr) return {nullptr, false, addend, tlb_lookup(parts, addend, 0, last, write)};
+  const Mem kept = spill_slot(kGroupSlot + g->slot);
+  if (!g->started) {
+    const std::int64_t here = terms_[insts_[i].a].disp;
+    std::uint8_t* slow = tlb_lookup(parts, addend, static_cast<std::int32_t>(g->low - here),
+                                    static_cast<std::int32_t>(g->high - 1 - here), g->write);
+    e_->mov_mr(8, kept, addend);
+    g->started = true;
+    return {g, true, addend, slow};
+  }
+  if (g->reg != addend) e_->mov_rm(8, addend, kept);
+  e_->alu_ri(kCmp, 8, addend, kPoison);
+  return {g, false, addend, e_->jcc(kE)};
+}
+
+/// Starts the slow path of an access: from here on code goes out of line. `apply` emits the access to a
+/// place.
+template <typename Apply>
+void BlockCompiler::begin_slow(const HostAccess& host, const AddressParts& parts, unsigned size, bool write,
+                               const Apply& apply) {
+  e_ = cold_;
+  std::uint8_t* from = host.slow;
+  if (host.group != nullptr) {
+    e_->patch_here(from);
+    if (host.leads) e_->mov_mi(8, spill_slot(kGroupSlot + host.group->slot), kPoison);
+    from = tlb_lookup(parts, host.addend, 0, static_cast<std::int32_t>(size - 1), write);
+    apply({.base = parts.base, .index = host.addend, .disp = static_cast<std::int32_t>(parts.disp)});
+    if (host.group->reg == host.addend) e_->mov_ri(host.addend, kPoison);
+    e_->jmp_to(hot_->cursor());
+  }
+  begin_slow(from, parts, host.addend);
+}
+
+/// The part that leads to a call. May change t.
 void BlockCompiler::begin_slow(std::uint8_t* from, const AddressParts& parts, Reg t) {
   e_ = cold_;
   e_->patch_here(from);
@@ -139,10 +187,12 @@ void BlockCompiler::emit_load(std::size_t i) {
   clobber_flags(ir::kFlagsAll);
   AddressParts parts;
   prepare_address(inst.a, parts);
-  const Reg t = alloc();
-  release_address(inst.a);
   const Reg target = values_[i].target;
   const bool pinned = !vector && target != kNoReg && values_[i].uses != 0;
+  const Reg held = held_addend(i);
+  const Reg t = held != kNoReg && (vector || pinned) ? held : alloc();
+  const Reg addend = held != kNoReg ? held : t;
+  release_address(inst.a);
   // Flags that only this access can still see need their recipe only in the slow path, before the register is
   // overwritten.
   bool last_look = pinned && recipe_.active && after_[i] == 0;
@@ -160,15 +210,17 @@ void BlockCompiler::emit_load(std::size_t i) {
       e_->movzx_rm(size, dst, m);
   };
   if (inst.sub & ir::kAccessSupervisor) {
-    std::uint8_t* from = hot_->jmp();
-    begin_slow(from, parts, t);
+    begin_slow(hot_->jmp(), parts, t);
   } else {
-    std::uint8_t* from = tlb_lookup(parts, t, size, (inst.sub & ir::kAccessWriteIntent) != 0);
-    fetch({.base = parts.base, .index = t, .disp = static_cast<std::int32_t>(parts.disp)});
-    begin_slow(from, parts, t);
+    const bool write = (inst.sub & ir::kAccessWriteIntent) != 0;
+    const HostAccess host = find_host(parts, i, addend, size, write);
+    fetch({.base = parts.base, .index = addend, .disp = static_cast<std::int32_t>(parts.disp)});
+    if (host.group != nullptr) keep_group_register(*host.group, dst == addend ? kNoReg : addend);
+    begin_slow(host, parts, size, write, fetch);
   }
   call_slow(size, inst.sub, false);
   fetch(result);
+  poison_groups();
   e_->jmp_to(hot_->cursor());
   e_ = hot_;
   if (last_look) drop_recipe(), saved_ = true;
@@ -194,7 +246,8 @@ void BlockCompiler::emit_store(std::size_t i) {
     v = operand(inst.b, size);
     if (v.kind == Operand::mem) v = {.kind = Operand::reg, .r = reg_of(inst.b)};
   }
-  const Reg t = alloc();
+  const Reg held = held_addend(i);
+  const Reg t = held != kNoReg ? held : alloc();
   const auto put = [&](const Mem& m, unsigned bytes) {
     if (vector)
       e_->movups_mr(m, v.r);
@@ -204,15 +257,17 @@ void BlockCompiler::emit_store(std::size_t i) {
       e_->mov_mr(bytes, m, v.r);
   };
   if (inst.sub & ir::kAccessSupervisor) {
-    std::uint8_t* from = hot_->jmp();
-    begin_slow(from, parts, t);
+    begin_slow(hot_->jmp(), parts, t);
   } else {
-    std::uint8_t* from = tlb_lookup(parts, t, size, true);
-    put({.base = parts.base, .index = t, .disp = static_cast<std::int32_t>(parts.disp)}, size);
-    begin_slow(from, parts, t);
+    const HostAccess host = find_host(parts, i, t, size, true);
+    const auto apply = [&](const Mem& m) { put(m, size); };
+    apply({.base = parts.base, .index = t, .disp = static_cast<std::int32_t>(parts.disp)});
+    if (host.group != nullptr) keep_group_register(*host.group, t);
+    begin_slow(host, parts, size, true, apply);
   }
   put(spill_slot(kSlowValue), 8);
   call_slow(size, inst.sub, true);
+  poison_groups();
   e_->jmp_to(hot_->cursor());
   e_ = hot_;
   release_address(inst.a);
@@ -274,8 +329,9 @@ bool BlockCompiler::try_read_modify_write(std::size_t i) {
   prepare_address(load.a, parts);
   Operand x = operand(other, size);
   if (x.kind == Operand::mem) x = {.kind = Operand::reg, .r = reg_of(other)};
-  const Reg t = alloc();
-  std::uint8_t* from = tlb_lookup(parts, t, size, true);
+  const Reg held = held_addend(i);
+  const Reg t = held != kNoReg ? held : alloc();
+  const HostAccess found = find_host(parts, i, t, size, true);
   const Mem host{.base = parts.base, .index = t, .disp = static_cast<std::int32_t>(parts.disp)};
   const auto apply = [&](const Mem& m) {
     if (x.kind == Operand::imm)
@@ -284,10 +340,12 @@ bool BlockCompiler::try_read_modify_write(std::size_t i) {
       e_->alu_mr(alu, size, m, x.r);
   };
   apply(host);
-  begin_slow(from, parts, t);
+  if (found.group != nullptr) keep_group_register(*found.group, t);
+  begin_slow(found, parts, size, true, apply);
   call_slow(size, load.sub, false);
   apply(spill_slot(kSlowValue));
   call_slow(size, store.sub, true);  // keeps EFLAGS
+  poison_groups();
   e_->jmp_to(hot_->cursor());
   e_ = hot_;
   release_address(load.a);

@@ -71,8 +71,10 @@ void BlockCompiler::spill_value(Value v) {
 }
 
 Reg BlockCompiler::alloc() {
-  for (Reg r : kTemps)
-    if (chain_[r] == kNoValue && !(locked_ >> r & 1)) return lock(r), r;
+  for (const bool groups_too : {false, true})
+    for (Reg r : kTemps)
+      if (chain_[r] == kNoValue && !(locked_ >> r & 1) && (groups_too || !(group_regs_ >> r & 1)))
+        return forget_group_register(r), lock(r), r;
   // Spill the value defined longest ago: it has waited longest.
   Reg victim = kNoReg;
   Value oldest = kNoValue;
@@ -86,10 +88,12 @@ Reg BlockCompiler::alloc() {
 
 /// Empties a register, moving its values to another one or to memory.
 void BlockCompiler::evict(Reg r, bool to_memory) {
+  forget_group_register(r);
   if (chain_[r] == kNoValue) return;
   if (!to_memory)
     for (Reg t : kTemps)
       if (t != r && chain_[t] == kNoValue && !(locked_ >> t & 1)) {
+        forget_group_register(t);
         e_->mov_rr(8, t, r);
         while (chain_[r] != kNoValue) {
           const Value v = chain_[r];
