@@ -61,6 +61,7 @@ class Run {
   bool load(const Inst& inst, Cell& out);
   bool store(const Inst& inst);
   bool call(const Inst& inst, Cell& out);
+  bool x87(const Inst& inst);
   bool trap_if(const Inst& inst);
   void vector(const Inst& inst, Cell& out);
 
@@ -100,6 +101,14 @@ bool Run::call(const Inst& inst, Cell& out) {
   if ((inst.helper->effects & ir::kTouchesVectors) != 0) rounding.emplace(s_);
   out.low = inst.helper->fn(&s_, value(inst.a), value(inst.b), value(inst.c));
   return trapped();
+}
+
+bool Run::x87(const Inst& inst) {
+  const GuestRounding rounding(s_);
+  const std::uint64_t flags = inst.helper->fn(&s_, static_cast<std::uint64_t>(inst.imm), value(inst.a), 0);
+  if (trapped()) return true;
+  if (inst.flags_out != 0) define_flags(inst, ir::pack_flags(static_cast<std::uint32_t>(flags)));
+  return false;
 }
 
 bool Run::trap_if(const Inst& inst) {
@@ -208,6 +217,8 @@ bool Run::step(const Inst& inst, Cell& out) {
       break;
     case Op::Call:
       return call(inst, out);
+    case Op::X87:
+      return x87(inst);
     case Op::TrapIf:
       return trap_if(inst);
     case Op::Jump:

@@ -95,6 +95,17 @@ class Builder {
   Value call(const HelperInfo& helper, Value a = kNoValue, Value b = kNoValue, Value c = kNoValue) {
     return append({.op = Op::Call, .type = Type::I64, .a = a, .b = b, .c = c, .helper = &helper});
   }
+  /// See x87_ops.h.
+  void x87(std::uint16_t sub, const HelperInfo& helper, Value address, std::int64_t operands,
+           std::int64_t next_offset, std::uint8_t flags = 0) {
+    append({.op = Op::X87,
+            .flags_out = flags,
+            .sub = sub,
+            .a = address,
+            .imm = operands,
+            .imm2 = next_offset,
+            .helper = &helper});
+  }
   void trap_if_bits(Value v, std::uint64_t mask, std::uint32_t vector) {
     append({.op = Op::TrapIf,
             .type = Type::I64,

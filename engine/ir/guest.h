@@ -11,10 +11,21 @@
 
 namespace hindsight::engine::ir {
 
+/// Where an architecture with x87 registers keeps them: offsets in the state.
+struct X87Slots {
+  std::uint32_t registers = 0;  ///< eight of 16 bytes by physical number, 80 bits used
+  std::uint32_t control = 0;    ///< 16 bits
+  std::uint32_t status = 0;     ///< 16 bits, TOP zero
+  std::uint32_t top = 0;        ///< 8 bits
+  std::uint32_t tags = 0;       ///< 8 bits: bit i set = physical register i is not empty
+  [[nodiscard]] bool present() const { return registers != 0; }
+};
+
 /// A 64-bit general register slot that the code generator should keep in a host register, best first.
 struct RegisterTable {
   std::span<const std::uint32_t> general;  ///< offsets in the state of 8-byte slots
   std::span<const std::uint32_t> vectors;  ///< offsets in the state of 16-byte vector registers
+  X87Slots x87 = {};
 };
 
 struct LiftRequest {

@@ -28,6 +28,7 @@ bool prints_immediate(Op op) {
     case Op::Vec:
     case Op::VecInt:
     case Op::IntVec:
+    case Op::X87:
     case Op::TrapIf:
     case Op::InsnStart:
     case Op::Jump:

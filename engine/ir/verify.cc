@@ -89,6 +89,10 @@ const char* type_fault(const Inst& inst, const std::array<Type, 3>& t) {
       for (Type type : t)
         if (type != Type::none && type != Type::I64) return "argument is not I64";
       return inst.helper != nullptr ? nullptr : "no helper";
+    case Op::X87:
+      return inst.helper == nullptr                        ? "no helper"
+             : t[0] == Type::none || t[0] == Type::I64     ? nullptr
+                                                           : "address is not I64";
     case Op::TrapIf:
     case Op::JumpIndirect:
     case Op::Leave:
@@ -145,7 +149,7 @@ std::string verify(const Block& block) {
     const std::array<Value, 3> operands = {inst.a, inst.b, inst.c};
     std::array<Type, 3> types = {Type::none, Type::none, Type::none};
     for (unsigned k = 0; k < 3; ++k) {
-      const bool optional = inst.op == Op::Call || (k == 0 && ignores_first(inst));
+      const bool optional = inst.op == Op::Call || inst.op == Op::X87 || (k == 0 && ignores_first(inst));
       if (operands[k] == kNoValue) {
         if (k < op.arity && !optional) return fault(i, "operand missing");
         continue;

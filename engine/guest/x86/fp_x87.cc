@@ -5,6 +5,7 @@
 
 #include "engine/guest/x86/fp_transcendental.h"
 #include "engine/guest/x86/fp_x87_host.h"
+#include "engine/ir/x87_ops.h"
 
 namespace hindsight::engine::guest::x86::fp {
 
@@ -237,6 +238,27 @@ std::uint64_t store(ir::CoreState* state, Args args, Args address, Args access) 
   report(s, status);
   return 0;
 }
+
+// --- forms with an address, for Op::X87 ---
+
+std::uint32_t access_of(Args args) { return ir::X87Operands::unpack(static_cast<std::int64_t>(args)).access; }
+
+template <ir::HelperFn run, unsigned size>
+std::uint64_t from_memory(ir::CoreState* state, Args args, Args address, Args) {
+  const std::uint32_t access = access_of(args);
+  const auto load_piece = [&](Args at, std::uint32_t bytes) {
+    return state->trap.kind == ir::TrapKind::none ? state->memory->load(state, at, bytes, access) : 0;
+  };
+  const Args low = load_piece(address, size == 10 ? 8 : size);
+  const Args high = size == 10 ? load_piece(address + 8, 2) : 0;
+  if (state->trap.kind != ir::TrapKind::none) return 0;
+  return run(state, args, low, high);
+}
+template <ir::HelperFn run>
+std::uint64_t to_memory(ir::CoreState* state, Args args, Args address, Args) {
+  return run(state, args, address, access_of(args));
+}
+
 Status xtract(Vector& a, Vector& b, std::uint16_t control) {
   return static_cast<Status>(host::xtract(a, b, control) & (fsw::kExceptions | fsw::kC1));
 }
@@ -473,21 +495,37 @@ const X87Helper kX87Unordered{"fucom", compare<host::ucom>};
 const X87Helper kX87CompareFlags{"fcomi", compare_flags<host::com>, ir::kReadsFlags};
 const X87Helper kX87UnorderedFlags{"fucomi", compare_flags<host::ucom>, ir::kReadsFlags};
 
-#define ARITHMETIC(name)                                                                               \
-  {                                                                                                    \
-    {"f" #name, binary<host::name>}, {"f" #name "_m32", with_memory<std::uint32_t, host::name##_f32>}, \
-        {"fi" #name "_m32", with_memory<std::uint32_t, host::name##_i32>},                             \
-        {"f" #name "_m64", with_memory<std::uint64_t, host::name##_f64>}, {                            \
-      "fi" #name "_m16", with_memory<std::uint16_t, host::name##_i16>                                  \
-    }                                                                                                  \
+template <typename T, Memory<T> run>
+constexpr X87Helper arithmetic_with_memory(const char* name) {
+  return {name, with_memory<T, run>, 0, from_memory<with_memory<T, run>, sizeof(T)>};
+}
+template <typename T, Memory<T> run>
+constexpr X87Helper compare_with_memory(const char* name) {
+  return {name, compare_memory<T, run>, 0, from_memory<compare_memory<T, run>, sizeof(T)>};
+}
+template <typename T, Status (*run)(Vector&, const T&, std::uint16_t)>
+constexpr X87Helper load_with_memory(const char* name) {
+  return {name, load<T, run>, 0, from_memory < load<T, run>, sizeof(T) == 16 ? 10 : sizeof(T) > };
+}
+template <typename T, unsigned size, Status (*run)(const Vector&, T&, std::uint16_t)>
+constexpr X87Helper store_with_memory(const char* name) {
+  return {name, store<T, size, run>, ir::kMayTrap, to_memory<store<T, size, run>>};
+}
+
+#define ARITHMETIC(name)                                                            \
+  {                                                                                 \
+    {"f" #name, binary<host::name>},                                                \
+        arithmetic_with_memory<std::uint32_t, host::name##_f32>("f" #name "_m32"),  \
+        arithmetic_with_memory<std::uint32_t, host::name##_i32>("fi" #name "_m32"), \
+        arithmetic_with_memory<std::uint64_t, host::name##_f64>("f" #name "_m64"),  \
+        arithmetic_with_memory<std::uint16_t, host::name##_i16>("fi" #name "_m16"), \
   }
-#define COMPARISON                                                                            \
-  {                                                                                           \
-    {"fcom", compare<host::com>}, {"fcom_m32", compare_memory<std::uint32_t, host::com_f32>}, \
-        {"ficom_m32", compare_memory<std::uint32_t, host::com_i32>},                          \
-        {"fcom_m64", compare_memory<std::uint64_t, host::com_f64>}, {                         \
-      "ficom_m16", compare_memory<std::uint16_t, host::com_i16>                               \
-    }                                                                                         \
+#define COMPARISON                                                                               \
+  {                                                                                              \
+    {"fcom", compare<host::com>}, compare_with_memory<std::uint32_t, host::com_f32>("fcom_m32"), \
+        compare_with_memory<std::uint32_t, host::com_i32>("ficom_m32"),                          \
+        compare_with_memory<std::uint64_t, host::com_f64>("fcom_m64"),                           \
+        compare_with_memory<std::uint16_t, host::com_i16>("ficom_m16"),                          \
   }
 const X87Helper& arithmetic_helper(X87Arith operation, X87Operand operand) {
   static constexpr X87Helper kTable[8][5] = {ARITHMETIC(add), ARITHMETIC(mul), COMPARISON,
@@ -500,29 +538,28 @@ const X87Helper& arithmetic_helper(X87Arith operation, X87Operand operand) {
 
 const X87Helper& load_helper(X87Format format) {
   static constexpr X87Helper kTable[] = {
-      {"fld_m32", load<std::uint32_t, host::load_f32>},
-      {"fld_m64", load<std::uint64_t, host::load_f64>},
-      {"fld_m80", load<Vector, load_f80>},
-      {"fild_m16", load<std::uint16_t, host::load_i16>},
-      {"fild_m32", load<std::uint32_t, host::load_i32>},
-      {"fild_m64", load<std::uint64_t, host::load_i64>},
-      {"fbld", load<Vector, host::load_bcd>},
+      load_with_memory<std::uint32_t, host::load_f32>("fld_m32"),
+      load_with_memory<std::uint64_t, host::load_f64>("fld_m64"),
+      load_with_memory<Vector, load_f80>("fld_m80"),
+      load_with_memory<std::uint16_t, host::load_i16>("fild_m16"),
+      load_with_memory<std::uint32_t, host::load_i32>("fild_m32"),
+      load_with_memory<std::uint64_t, host::load_i64>("fild_m64"),
+      load_with_memory<Vector, host::load_bcd>("fbld"),
   };
   return kTable[static_cast<unsigned>(format)];
 }
 const X87Helper& store_helper(X87Format format) {
-  constexpr std::uint32_t kTrap = ir::kMayTrap;
   static constexpr X87Helper kTable[] = {
-      {"fst_m32", store<std::uint32_t, 4, host::store_f32>, kTrap},
-      {"fst_m64", store<std::uint64_t, 8, host::store_f64>, kTrap},
-      {"fstp_m80", store<Vector, 10, store_f80>, kTrap},
-      {"fist_m16", store<std::uint16_t, 2, host::store_i16>, kTrap},
-      {"fist_m32", store<std::uint32_t, 4, host::store_i32>, kTrap},
-      {"fistp_m64", store<std::uint64_t, 8, host::store_i64>, kTrap},
-      {"fbstp", store<Vector, 10, host::store_bcd>, kTrap},
-      {"fisttp_m16", store<std::uint16_t, 2, host::truncate_i16>, kTrap},
-      {"fisttp_m32", store<std::uint32_t, 4, host::truncate_i32>, kTrap},
-      {"fisttp_m64", store<std::uint64_t, 8, host::truncate_i64>, kTrap},
+      store_with_memory<std::uint32_t, 4, host::store_f32>("fst_m32"),
+      store_with_memory<std::uint64_t, 8, host::store_f64>("fst_m64"),
+      store_with_memory<Vector, 10, store_f80>("fstp_m80"),
+      store_with_memory<std::uint16_t, 2, host::store_i16>("fist_m16"),
+      store_with_memory<std::uint32_t, 4, host::store_i32>("fist_m32"),
+      store_with_memory<std::uint64_t, 8, host::store_i64>("fistp_m64"),
+      store_with_memory<Vector, 10, host::store_bcd>("fbstp"),
+      store_with_memory<std::uint16_t, 2, host::truncate_i16>("fisttp_m16"),
+      store_with_memory<std::uint32_t, 4, host::truncate_i32>("fisttp_m32"),
+      store_with_memory<std::uint64_t, 8, host::truncate_i64>("fisttp_m64"),
   };
   return kTable[static_cast<unsigned>(format)];
 }

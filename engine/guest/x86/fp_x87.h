@@ -38,12 +38,15 @@ struct X87Op {
   }
 };
 
-/// One function, as it is called where all exceptions are masked and where not.
+/// One function, as it is called where all exceptions are masked and where not, and as the meaning of an
+/// Op::X87 with a memory operand: (ir::X87Operands, address), where the helper accesses memory itself.
 struct X87Helper {
-  ir::HelperInfo masked, exact;
-  constexpr X87Helper(const char* name, ir::HelperFn fn, std::uint32_t effects = 0)
+  ir::HelperInfo masked, exact, memory;
+  constexpr X87Helper(const char* name, ir::HelperFn fn, std::uint32_t effects = 0,
+                      ir::HelperFn memory_fn = nullptr)
       : masked{name, fn, effects | ir::kTouchesVectors},
-        exact{name, fn, effects | ir::kTouchesVectors | ir::kMayTrap} {}
+        exact{name, fn, effects | ir::kTouchesVectors | ir::kMayTrap},
+        memory{name, memory_fn, effects | ir::kTouchesVectors | ir::kMayTrap} {}
 };
 
 /// #MF if an unmasked exception is pending.

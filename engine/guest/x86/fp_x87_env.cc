@@ -5,6 +5,7 @@
 
 #include "engine/guest/x86/fp_sse_helpers.h"
 #include "engine/guest/x86/fp_x87.h"
+#include "engine/guest/x86/fp_x87_host.h"
 
 namespace hindsight::engine::guest::x86::fp {
 namespace {
@@ -170,6 +171,7 @@ std::uint64_t clear(ir::CoreState* state, Args, Args, Args) {
   CpuState& s = *cpu(state);
   s.fsw =
       static_cast<std::uint16_t>(s.fsw & ~(fsw::kExceptions | fsw::kStackFault | fsw::kSummary | fsw::kBusy));
+  host::forget_exceptions();
   return 0;
 }
 
@@ -351,6 +353,7 @@ std::uint16_t x87_status(const CpuState& s) { return static_cast<std::uint16_t>(
 void x87_set_status(CpuState& s, std::uint16_t status) {
   constexpr unsigned kComputed = fsw::kTop | fsw::kSummary | fsw::kBusy;
   s.fsw = static_cast<std::uint16_t>(status & ~kComputed);
+  host::forget_exceptions();
   if ((s.fsw & ~s.fcw & fsw::kExceptions) != 0) s.fsw |= fsw::kSummary | fsw::kBusy;
   x87_set_top(s, (status >> 11) & 7u);
 }
@@ -373,6 +376,7 @@ std::uint16_t x87_full_tags(const CpuState& s) {
 void x87_init(CpuState& s) {
   s.fcw = 0x37F;
   s.fsw = 0;
+  host::forget_exceptions();
   s.ftw = 0;
   s.fop = 0;
   s.fip = s.fdp = 0;

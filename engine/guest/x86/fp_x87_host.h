@@ -15,6 +15,10 @@ using Status = std::uint16_t;
 
 inline constexpr std::uint16_t kHomeControl = 0x037F;
 
+/// Generated code leaves exception flags in the host's status word, of which the guest's always has all:
+/// where the guest's are cleared, so must be the host's.
+inline void forget_exceptions() { asm volatile("fnclex" ::: "memory"); }
+
 // The stack is left balanced by pops where an unmasked exception cannot change what is on it, else by FNINIT.
 #define X87_OPEN "fnclex\n\tfldcw %[cw]\n\t"
 #define X87_CLOSE "\n\tfnstsw %[sw]\n\tfnclex\n\tfldcw %[home]\n\t"

@@ -1,5 +1,6 @@
 // Lift functions of x87 (SDM vol. 2, appendix A, tables ): opcodes D8..DF by ModRM.
 #include "engine/guest/x86/fp_x87.h"
+#include "engine/ir/x87_ops.h"
 
 namespace hindsight::engine::guest::x86::fp {
 namespace {
@@ -17,6 +18,26 @@ void go_on(LiftContext& ctx, unsigned top_after) {
 void run(LiftContext& ctx, const X87Helper& helper, X87Op op, Value low = kNoValue, Value high = kNoValue) {
   call(ctx, helper, op, low, high);
   go_on(ctx, op.top_after());
+}
+
+using ir::X87Kind;
+
+/// Where all exceptions are masked, as an operation that may be done inline; it is its instruction's last.
+void inline_form(LiftContext& ctx, const ir::HelperInfo& helper, std::uint16_t sub, X87Op op,
+                 Value address = kNoValue, std::uint8_t flags = 0) {
+  ctx.follow_fpu_top(op.top_after());
+  const ir::X87Operands operands{.dst = op.dst,
+                                 .src = op.src,
+                                 .top = op.top,
+                                 .pops = op.pops,
+                                 .access = static_cast<std::uint8_t>(address == kNoValue ? 0 : ctx.access()),
+                                 .mode_byte = static_cast<std::uint8_t>(ctx.mode_after() >> 8)};
+  ctx.b.x87(sub, helper, address, operands.pack(), ctx.next_offset(), flags);
+}
+/// An operation on registers.
+void run_inline(LiftContext& ctx, const X87Helper& helper, std::uint16_t sub, X87Op op) {
+  if (fp_exact(ctx)) return run(ctx, helper, op);
+  inline_form(ctx, helper.masked, sub, op);
 }
 
 std::uint8_t st(const LiftContext& ctx, unsigned i) {
@@ -37,15 +58,41 @@ Value load_low(LiftContext& ctx, Type type) {
   return ctx.b.zext(Type::I64, ctx.load(type));
 }
 
+/// BCD has no inline form.
+constexpr ir::X87Format kInlineFormat[] = {
+    ir::X87Format::f32,        ir::X87Format::f64,       ir::X87Format::f80, ir::X87Format::i16,
+    ir::X87Format::i32,        ir::X87Format::i64,       ir::X87Format::f80, ir::X87Format::truncate16,
+    ir::X87Format::truncate32, ir::X87Format::truncate64};
+constexpr unsigned inline_format(X87Format format) {
+  return static_cast<unsigned>(kInlineFormat[static_cast<unsigned>(format)]);
+}
+unsigned inline_format(X87Operand operand) {
+  constexpr ir::X87Format kFormats[] = {ir::X87Format::f80, ir::X87Format::f32, ir::X87Format::i32,
+                                        ir::X87Format::f64, ir::X87Format::i16};
+  return static_cast<unsigned>(kFormats[static_cast<unsigned>(operand)]);
+}
+
 void arithmetic_memory(LiftContext& ctx, X87Operand operand, Type type) {
   const auto which = static_cast<X87Arith>(ctx.d.reg3());
-  run(ctx, arithmetic_helper(which, operand), operation(ctx, 0, 0, which == X87Arith::comp ? 1 : 0),
-      load_low(ctx, type));
+  const X87Helper& helper = arithmetic_helper(which, operand);
+  const bool comparison = which == X87Arith::com || which == X87Arith::comp;
+  const X87Op op = operation(ctx, 0, 0, which == X87Arith::comp ? 1 : 0);
+  if (fp_exact(ctx)) return run(ctx, helper, op, load_low(ctx, type));
+  const unsigned format = inline_format(operand);
+  inline_form(ctx, helper.memory,
+              comparison ? ir::x87_sub(X87Kind::compare_memory, format)
+                         : ir::x87_sub(X87Kind::arithmetic_memory, ctx.d.reg3() | format << 3),
+              op, ctx.linear_address(ir::bytes_of(type)));
 }
 void load_memory(LiftContext& ctx, X87Format format, Type type) {
-  run(ctx, load_helper(format), pushing(ctx), load_low(ctx, type));
+  if (fp_exact(ctx)) return run(ctx, load_helper(format), pushing(ctx), load_low(ctx, type));
+  inline_form(ctx, load_helper(format).memory, ir::x87_sub(X87Kind::load, inline_format(format)),
+              pushing(ctx), ctx.linear_address(ir::bytes_of(type)));
 }
 void load_memory80(LiftContext& ctx, X87Format format) {
+  if (!fp_exact(ctx) && format == X87Format::f80)
+    return inline_form(ctx, load_helper(format).memory, ir::x87_sub(X87Kind::load, inline_format(format)),
+                       pushing(ctx), ctx.linear_address(10));
   wait_before_load(ctx);
   const Value address = ctx.linear_address(10);
   const Value low = ctx.b.load(Type::I64, address, ctx.access());
@@ -54,6 +101,9 @@ void load_memory80(LiftContext& ctx, X87Format format) {
 }
 void store_memory(LiftContext& ctx, X87Format format, unsigned bytes, int pops) {
   const Value address = ctx.linear_address(bytes, true);
+  if (!fp_exact(ctx) && format != X87Format::bcd)
+    return inline_form(ctx, store_helper(format).memory, ir::x87_sub(X87Kind::store, inline_format(format)),
+                       operation(ctx, 0, 0, pops), address);
   call(ctx, store_helper(format), operation(ctx, 0, 0, pops), address, ctx.constant(ctx.access()));
   go_on(ctx, (ctx.fpu_top() + static_cast<unsigned>(pops)) & 7);
 }
@@ -159,14 +209,25 @@ void memory_df(LiftContext& ctx) {
   }
 }
 
-void push_register(LiftContext& ctx) { run(ctx, kX87Push, pushing(ctx, ctx.d.rm3())); }
-void exchange(LiftContext& ctx) { run(ctx, kX87Exchange, operation(ctx, 0, ctx.d.rm3(), 0)); }
-void copy(LiftContext& ctx, int pops) { run(ctx, kX87Copy, operation(ctx, ctx.d.rm3(), 0, pops)); }
+void push_register(LiftContext& ctx) {
+  run_inline(ctx, kX87Push, ir::x87_sub(X87Kind::push), pushing(ctx, ctx.d.rm3()));
+}
+void exchange(LiftContext& ctx) {
+  run_inline(ctx, kX87Exchange, ir::x87_sub(X87Kind::exchange), operation(ctx, 0, ctx.d.rm3(), 0));
+}
+void copy(LiftContext& ctx, int pops) {
+  run_inline(ctx, kX87Copy, ir::x87_sub(X87Kind::copy), operation(ctx, ctx.d.rm3(), 0, pops));
+}
 void compare(LiftContext& ctx, const X87Helper& helper, unsigned i, int pops) {
-  run(ctx, helper, operation(ctx, 0, i, pops));
+  const X87Kind kind = &helper == &kX87Unordered ? X87Kind::unordered : X87Kind::compare;
+  run_inline(ctx, helper, ir::x87_sub(kind), operation(ctx, 0, i, pops));
 }
 void compare_to_flags(LiftContext& ctx, const X87Helper& helper, int pops) {
   const X87Op op = operation(ctx, 0, ctx.d.rm3(), pops);
+  if (!fp_exact(ctx)) {
+    const X87Kind kind = &helper == &kX87UnorderedFlags ? X87Kind::unordered_flags : X87Kind::compare_flags;
+    return inline_form(ctx, helper.masked, ir::x87_sub(kind), op, kNoValue, ir::kFlagsAll);
+  }
   const Value flags = call(ctx, helper, op);
   ctx.b.set_flags(ctx.b.trunc(Type::I32, flags), ir::kFlagsAll);
   go_on(ctx, op.top_after());
@@ -187,12 +248,12 @@ void arithmetic_register(LiftContext& ctx, bool to_sti, int pops) {
   unsigned which = ctx.d.reg3();
   if (!to_sti) {
     if (which == 2 || which == 3) return compare(ctx, compare_helper(), ctx.d.rm3(), which == 3 ? 1 : 0);
-    return run(ctx, arithmetic_helper(static_cast<X87Arith>(which), X87Operand::reg),
-               operation(ctx, 0, ctx.d.rm3(), 0));
+    return run_inline(ctx, arithmetic_helper(static_cast<X87Arith>(which), X87Operand::reg),
+                      ir::x87_sub(X87Kind::arithmetic, which), operation(ctx, 0, ctx.d.rm3(), 0));
   }
   if (which >= 4) which ^= 1;
-  run(ctx, arithmetic_helper(static_cast<X87Arith>(which), X87Operand::reg),
-      operation(ctx, ctx.d.rm3(), 0, pops));
+  run_inline(ctx, arithmetic_helper(static_cast<X87Arith>(which), X87Operand::reg),
+             ir::x87_sub(X87Kind::arithmetic, which), operation(ctx, ctx.d.rm3(), 0, pops));
 }
 
 /// D9 E0..FF.
@@ -200,6 +261,9 @@ void function(LiftContext& ctx) {
   using enum X87Function;
   const unsigned which = ctx.d.modrm - 0xE0u;
   const auto one = [&](X87Function f) { run(ctx, function_helper(f), operation(ctx, 0, 0, 0)); };
+  const auto simple = [&](X87Function f, X87Kind kind) {
+    run_inline(ctx, function_helper(f), ir::x87_sub(kind), operation(ctx, 0, 0, 0));
+  };
   const auto two = [&](X87Function f) { run(ctx, function_helper(f), operation(ctx, 0, 1, 0)); };
   const auto to_st1 = [&](X87Function f) { run(ctx, function_helper(f), operation(ctx, 1, 0, 1)); };
   // Out of range, nothing is pushed: TOP is known at run time only.
@@ -209,11 +273,11 @@ void function(LiftContext& ctx) {
   };
   switch (which) {
     case 0x00:
-      return one(fchs);
+      return simple(fchs, X87Kind::negate);
     case 0x01:
-      return one(fabs);
+      return simple(fabs, X87Kind::absolute);
     case 0x04:
-      return one(ftst);
+      return simple(ftst, X87Kind::test);
     case 0x05:
       return one(fxam);
     case 0x08:
@@ -223,7 +287,8 @@ void function(LiftContext& ctx) {
     case 0x0C:
     case 0x0D:
     case 0x0E:
-      return run(ctx, constant_helper(static_cast<X87Constant>(which - 8)), pushing(ctx));
+      return run_inline(ctx, constant_helper(static_cast<X87Constant>(which - 8)),
+                        ir::x87_sub(X87Kind::constant, which - 8), pushing(ctx));
     case 0x10:
       return one(f2xm1);
     case 0x11:
@@ -245,11 +310,11 @@ void function(LiftContext& ctx) {
     case 0x19:
       return to_st1(fyl2xp1);
     case 0x1A:
-      return one(fsqrt);
+      return simple(fsqrt, X87Kind::root);
     case 0x1B:
       return pushes(fsincos);
     case 0x1C:
-      return one(frndint);
+      return simple(frndint, X87Kind::round);
     case 0x1D:
       return two(fscale);
     case 0x1E:

@@ -27,6 +27,12 @@ constexpr std::uint32_t kVectors[] = {xmm_at(0),  xmm_at(1),  xmm_at(2),  xmm_at
                                       xmm_at(6),  xmm_at(7),  xmm_at(8),  xmm_at(9), xmm_at(10), xmm_at(11),
                                       xmm_at(12), xmm_at(13), xmm_at(14), xmm_at(15)};
 
+constexpr ir::X87Slots kX87{.registers = offsetof(CpuState, st),
+                            .control = offsetof(CpuState, fcw),
+                            .status = offsetof(CpuState, fsw),
+                            .top = offsetof(CpuState, ftop),
+                            .tags = offsetof(CpuState, ftw)};
+
 CpuState& cpu_of(ir::CoreState& state) { return static_cast<CpuState&>(state); }
 const CpuState& cpu_of(const ir::CoreState& state) { return static_cast<const CpuState&>(state); }
 
@@ -36,7 +42,7 @@ bool is_alone(const Decoded& d) {
 
 }  // namespace
 
-X86Guest::X86Guest() : decoder_(integer_rows(), system_rows(), fp_rows()), registers_{kGeneral, kVectors} {}
+X86Guest::X86Guest() : decoder_(integer_rows(), system_rows(), fp_rows()), registers_{kGeneral, kVectors, kX87} {}
 
 void X86Guest::report_undefined(std::span<const std::uint8_t> bytes, const Decoded& decoded) {
   const std::uint32_t key = static_cast<std::uint32_t>(decoded.map) << 24 |

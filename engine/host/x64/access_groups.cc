@@ -59,6 +59,9 @@ void BlockCompiler::analyse_groups() {
         if (inst.helper->effects & ir::kWritesRegisters) known_.clear();
         if (inst.helper->effects != ir::kPure) open_.clear();  // it may change translations
         break;
+      case Op::X87:  // likewise
+        open_.clear();
+        break;
       case Op::Load:
       case Op::Store:
         join_group(i);

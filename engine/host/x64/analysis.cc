@@ -186,7 +186,8 @@ void BlockCompiler::analyse(const ir::Block& block) {
     for (Value v : {inst.a, inst.b, inst.c})
       if (v != kNoValue) ++values_[v].uses;
     if (folded && sum) ++values_[inst.a].address_uses, ++values_[inst.b].address_uses;
-    if (inst.op == Op::Load || inst.op == Op::Store) ++values_[inst.a].address_uses;
+    if (inst.op == Op::Load || inst.op == Op::Store || (inst.op == Op::X87 && inst.a != kNoValue))
+      ++values_[inst.a].address_uses;
   }
 }
 

@@ -19,6 +19,7 @@
 #include "engine/host/x64/layout.h"
 #include "engine/host/x64/vector_table.h"
 #include "engine/ir/ir.h"
+#include "engine/ir/x87_ops.h"
 
 namespace hindsight::engine::host::x64 {
 
@@ -41,7 +42,11 @@ class BlockCompiler {
   explicit BlockCompiler(const Layout& layout) : layout_(layout) {}
 
   /// Bytes that a block may need at most, in each region.
-  static std::size_t room_for(const ir::Block& block) { return 2048 + block.insts.size() * 384; }
+  static std::size_t room_for(const ir::Block& block) {
+    std::size_t x87 = 0;  // each makes room for the out-of-line path of whatever comes after it
+    for (const ir::Inst& inst : block.insts) x87 += inst.op == ir::Op::X87 ? 1u : 0u;
+    return 2048 + block.insts.size() * (x87 == 0 ? 384u : 512u) + x87 * 512u;
+  }
   /// Emits at the cursors and moves them.
   void compile(const ir::Block& block, Emitter& hot, Emitter& cold, CompiledBlock& out);
 
@@ -85,6 +90,20 @@ class BlockCompiler {
     Op op = Op::Add;
     Type type = Type::none;
     Value result = ir::kNoValue, operand = ir::kNoValue;
+  };
+  /// The open x87 segment (x87.cc).
+  struct X87State {
+    enum class C1 : std::uint8_t { saved, zero, host };
+    bool open = false;
+    bool raised = false;       ///< the host's status word may have exceptions that the guest's lacks
+    bool top_changed = false;  ///< to top and mode_byte
+    C1 c1 = C1::saved;         ///< where the guest's C1 is
+    std::uint8_t depth = 0;
+    std::uint8_t dirty = 0;  ///< guest registers that the state does not have
+    std::uint8_t tags = 0, tags_changed = 0;
+    std::uint8_t top = 0, mode_byte = 0;
+    std::uint8_t stack[8] = {};  ///< guest registers on the host's stack, ST(0) last
+    std::size_t end = 0;         ///< the operation before which the tags checked are all used up
   };
   struct AddressParts {
     Reg base = kNoReg, index = kNoReg;
@@ -253,6 +272,41 @@ class BlockCompiler {
   [[nodiscard]] bool any_xmm() const { return xmm_used_ != 0; }
   void xfree_if_unowned(Reg r);
 
+  // x87.cc
+  void emit_x87(std::size_t i);
+  void emit_x87_memory(std::size_t i);
+  void x87_memory_operation(std::size_t i, const Mem& m);
+  void x87_arithmetic(const ir::X87Operands& o, unsigned which);
+  void x87_copy(const ir::X87Operands& o);
+  void x87_exchange(const ir::X87Operands& o);
+  void x87_compare_flags(std::size_t i, unsigned opcode);
+  void x87_take_conditions();
+  void x87_result(unsigned physical);
+  [[nodiscard]] Mem x87_slot(unsigned physical) const;
+  [[nodiscard]] bool overlaps_x87(std::int32_t offset, unsigned size) const;
+  [[nodiscard]] int x87_index(unsigned physical) const;
+  void x87_op(unsigned opcode, unsigned modrm);
+  void x87_exchange_with(unsigned i);
+  void x87_pushed(unsigned physical, bool dirty);
+  void x87_to_top(unsigned physical);
+  void x87_cache(unsigned physical);
+  void x87_drop(unsigned physical);
+  void x87_emit_commit();
+  void x87_home_control();
+  void x87_guest_control();
+  void x87_switch_control(bool home);
+  ir::X87Tags x87_plan(std::size_t i);
+  void x87_open(std::size_t i, const AddressParts* address);
+  void x87_follow(std::size_t i);
+  void x87_close();
+  void x87_suspend();
+  void x87_resume();
+  void x87_call_helper(std::size_t i, const AddressParts* address);
+  /// Before a look at the state.
+  void x87_observe(std::int32_t offset, unsigned size) {
+    if (x87_.open && overlaps_x87(offset, size)) x87_close();
+  }
+
   // control.cc
   void emit(std::size_t i);
   void emit_call(std::size_t i);
@@ -302,6 +356,7 @@ class BlockCompiler {
   std::uint8_t host_ = 0, zero_ = 0;
   bool saved_ = true;
   Recipe recipe_;
+  X87State x87_;
 };
 
 }  // namespace hindsight::engine::host::x64

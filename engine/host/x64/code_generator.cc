@@ -64,6 +64,7 @@ CodeGenerator::CodeGenerator(const ir::RegisterTable& registers, std::size_t cac
   check_host();
   Impl& m = *impl_;
   m.layout.pin(registers.general);
+  m.layout.x87 = registers.x87;
   m.layout.write_base = m.cache.begin();
   m.hot.set_cursor(m.cache.begin());
   emit_routines(m.hot, m.layout);
@@ -96,10 +97,19 @@ std::optional<CompiledBlock> CodeGenerator::compile(const ir::Block& block) {
   return out;
 }
 
+/// Generated code wants the x87 exception flags of the host to be among the guest's.
+static void forget_x87_exceptions(const ir::CoreState& state, const ir::X87Slots& slots) {
+  std::uint16_t host, guest;
+  asm volatile("fnstsw %0" : "=a"(host));
+  std::memcpy(&guest, reinterpret_cast<const std::byte*>(&state) + slots.status, sizeof guest);
+  if ((host & ~guest & 0x3F) != 0) asm volatile("fnclex");
+}
+
 ExitInfo CodeGenerator::run(ir::CoreState* state, const void* entry) {
   Impl& m = *impl_;
   state->page_base = state->pc & ~std::uint64_t{4095};
   const ir::GuestMxcsrScope mxcsr(*state);
+  if (m.layout.x87.present()) forget_x87_exceptions(*state, m.layout.x87);
   const auto enter = reinterpret_cast<RawExit (*)(ir::CoreState*, const void*)>(
       const_cast<std::uint8_t*>(m.cache.executable(m.layout.routines.enter)));
   const RawExit raw = enter(state, entry);

@@ -22,6 +22,7 @@ void BlockCompiler::compile(const ir::Block& block, Emitter& hot, Emitter& cold,
   spill_used_ = spill_freed_ = 0;
   host_ = zero_ = 0, saved_ = true;
   recipe_ = Recipe{};
+  x87_ = X87State{};
   page_offset_ = block.start_offset, insn_index_ = 0;
 
   e_->alu_ri(kSub, 8, kBudget, insn_count_);
@@ -130,6 +131,8 @@ void BlockCompiler::emit(std::size_t i) {
       return emit_vector(i);
     case Op::Call:
       return emit_call(i);
+    case Op::X87:
+      return emit_x87(i);
     case Op::TrapIf:
       return emit_trap_if(i);
     case Op::InsnStart:
@@ -146,6 +149,7 @@ void BlockCompiler::emit(std::size_t i) {
 
 void BlockCompiler::emit_call(std::size_t i) {
   const Inst& inst = insts_[i];
+  x87_close();
   const std::uint32_t effects = inst.helper->effects;
   const bool sees_flags = effects & (ir::kMayTrap | ir::kReadsFlags | ir::kWritesFlags);
   if (sees_flags)
@@ -214,6 +218,7 @@ void BlockCompiler::emit_trap_if(std::size_t i) {
   flags_for_trap();
   for (const CachedVector& c : cached_)
     if (c.dirty) e_->movups_mr(state(c.offset), c.reg);
+  x87_suspend();
   const std::int32_t trap = HINDSIGHT_STATE(trap);
   const auto field = [&](std::size_t offset, std::int64_t value, unsigned size) {
     e_->mov_mi(size, state(trap + static_cast<std::int32_t>(offset)), value);
@@ -311,6 +316,7 @@ void BlockCompiler::emit_branch(std::size_t i) {
 void BlockCompiler::emit_end(std::size_t i) {
   const Inst& inst = insts_[i];
   sync_flags();
+  x87_close();
   write_back_vectors();
   switch (inst.op) {
     case Op::Jump:

@@ -36,7 +36,7 @@ constexpr Mem spill_slot(unsigned i) {
   return state(HINDSIGHT_STATE(spill) + static_cast<std::int32_t>(i * 8));
 }
 /// Indices into CoreState::spill; the value may be 16 bytes.
-constexpr unsigned kSlowAddress = 60, kSlowValue = 62;
+constexpr unsigned kSlowAddress = 60, kSlowFunction = 61, kSlowValue = 62;
 
 /// What the site of a memory access or a possible trap says about itself: 32 bits in a no-op after the
 /// call.
@@ -63,6 +63,7 @@ struct Routines {
   const std::uint8_t* exit_unlinked;   ///< called; followed by offset of the jump's displacement, target
   const std::uint8_t* exit_trap;       ///< called; followed by a no-op with SiteInfo
   const std::uint8_t* slow_access[2];  ///< called, likewise; [1] preserves vector registers too
+  const std::uint8_t* slow_x87[2];     ///< likewise: the helper of an x87 operation
   const std::uint8_t* call[3];         ///< RAX = function, RSI, RDX, RCX = arguments; see CallClass
 };
 enum CallClass : unsigned { kCallPure, kCallReads, kCallWrites };
@@ -70,6 +71,7 @@ enum CallClass : unsigned { kCallPure, kCallReads, kCallWrites };
 struct Layout {
   std::array<std::int32_t, kPinnedCount> pinned_offset{};  ///< -1: not used
   Routines routines{};
+  ir::X87Slots x87{};
   const std::uint8_t* write_base = nullptr;  ///< of the code cache
 
   /// The pinned host register that holds bytes [offset, offset + size) of the state, or kNoReg.

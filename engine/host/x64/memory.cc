@@ -165,6 +165,7 @@ void BlockCompiler::begin_slow(std::uint8_t* from, const AddressParts& parts, Re
   e_ = cold_;
   e_->patch_here(from);
   flags_for_trap();
+  x87_suspend();
   for (const CachedVector& c : cached_)
     if (c.dirty) e_->movups_mr(state(c.offset), c.reg);
   Reg address = parts.base;
@@ -221,6 +222,7 @@ void BlockCompiler::emit_load(std::size_t i) {
   call_slow(size, inst.sub, false);
   fetch(result);
   poison_groups();
+  x87_resume();
   e_->jmp_to(hot_->cursor());
   e_ = hot_;
   if (last_look) drop_recipe(), saved_ = true;
@@ -268,6 +270,7 @@ void BlockCompiler::emit_store(std::size_t i) {
   put(spill_slot(kSlowValue), 8);
   call_slow(size, inst.sub, true);
   poison_groups();
+  x87_resume();
   e_->jmp_to(hot_->cursor());
   e_ = hot_;
   release_address(inst.a);
@@ -346,6 +349,7 @@ bool BlockCompiler::try_read_modify_write(std::size_t i) {
   apply(spill_slot(kSlowValue));
   call_slow(size, store.sub, true);  // keeps EFLAGS
   poison_groups();
+  x87_resume();
   e_->jmp_to(hot_->cursor());
   e_ = hot_;
   release_address(load.a);

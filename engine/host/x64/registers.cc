@@ -17,6 +17,7 @@ void BlockCompiler::emit_load_reg(std::size_t i) {
   const unsigned size = ir::bytes_of(inst.type);
   const Reg p = layout_.pinned_at(offset, size);
   if (p == kNoReg) {
+    x87_observe(offset, size);
     flush_vectors(offset, size, false);
     return place_in_slot(static_cast<Value>(i), offset);
   }
@@ -42,6 +43,7 @@ void BlockCompiler::emit_store_reg(std::size_t i) {
   const unsigned size = ir::bytes_of(inst.type);
   const Reg p = layout_.pinned_at(offset, size);
   if (p != kNoReg) return store_pinned(i, p);
+  x87_observe(offset, size);
   const ValueState& s = values_[inst.a];
   if (s.place == Place::slot && s.offset == offset) {  // unchanged
     use(inst.a);

@@ -34,6 +34,15 @@ std::uint64_t slow_access(ir::CoreState* s, const std::uint8_t* site_address) {
   return s->trap.kind != ir::TrapKind::none;
 }
 
+/// The helper of an x87 operation; likewise.
+std::uint64_t slow_x87(ir::CoreState* s, const std::uint8_t*) {
+  const auto helper = reinterpret_cast<ir::HelperFn>(s->spill[kSlowFunction]);
+  s->spill[kSlowValue] = helper(s, s->spill[kSlowValue], s->spill[kSlowAddress], 0);
+  return s->trap.kind != ir::TrapKind::none;
+}
+
+using SlowFunction = std::uint64_t (*)(ir::CoreState*, const std::uint8_t*);
+
 constexpr Reg kCalleeSaved[] = {RBX, RBP, R12, R13, R14, R15};
 
 class Writer {
@@ -82,7 +91,10 @@ class Writer {
     e_.mov_mr(8, state(HINDSIGHT_STATE(pc)), RAX);
     leave_as(ExitKind::unlinked);
 
-    slow(false), slow(true);
+    for (const bool vectors : {false, true}) {
+      r_.slow_access[vectors ? 1 : 0] = slow(slow_access, vectors);
+      r_.slow_x87[vectors ? 1 : 0] = slow(slow_x87, vectors);
+    }
     for (unsigned k = 0; k < 3; ++k) call(static_cast<CallClass>(k));
   }
 
@@ -128,10 +140,10 @@ class Writer {
   }
 
   /// Preserves every register and the flags, but for the result in the state.
-  void slow(bool vectors) {
+  const std::uint8_t* slow(SlowFunction function, bool vectors) {
     constexpr Reg kSaved[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
     constexpr std::int32_t kVectorBytes = 256;
-    r_.slow_access[vectors ? 1 : 0] = begin();
+    const std::uint8_t* entry = begin();
     e_.u8(0x9C);  // pushfq
     for (Reg r : kSaved) e_.push(r);
     const std::int32_t frame = 8 + (vectors ? kVectorBytes : 0);
@@ -141,7 +153,7 @@ class Writer {
     e_.mov_mr(8, state(HINDSIGHT_STATE(budget)), kBudget);
     e_.mov_rr(8, RDI, kState);
     e_.mov_rm(8, RSI, {.base = RSP, .disp = frame + 8 * static_cast<std::int32_t>(std::size(kSaved) + 1)});
-    e_.mov_ri(RAX, reinterpret_cast<std::uint64_t>(&slow_access));
+    e_.mov_ri(RAX, reinterpret_cast<std::uint64_t>(function));
     e_.call_r(RAX);
     e_.test_rr(4, RAX, RAX);
     std::uint8_t* trapped = e_.jcc(kNe);
@@ -157,6 +169,7 @@ class Writer {
     e_.patch_here(trapped);
     restore();
     e_.jmp_to(r_.exit_trap);
+    return entry;
   }
 
   /// RAX = function. Generated code keeps nothing in RCX, RDX, RSI and vector registers here.

@@ -108,6 +108,7 @@ void BlockCompiler::drop_vectors() {
 
 void BlockCompiler::emit_load_vector_reg(std::size_t i) {
   const auto offset = static_cast<std::int32_t>(insts_[i].imm);
+  x87_observe(offset, 16);
   for (const CachedVector& c : cached_)
     if (c.offset == offset) return place_in_xmm(static_cast<Value>(i), c.reg);
   flush_vectors(offset, 16, false);
@@ -121,6 +122,7 @@ void BlockCompiler::emit_load_vector_reg(std::size_t i) {
 void BlockCompiler::emit_store_vector_reg(std::size_t i) {
   const Inst& inst = insts_[i];
   const auto offset = static_cast<std::int32_t>(inst.imm);
+  x87_observe(offset, 16);
   evacuate_slots(offset, 16);
   const Reg r = xmm_of(inst.a);
   for (std::size_t k = 0; k < cached_.size(); ++k) {
