@@ -1,7 +1,10 @@
 #include "engine/guest/x86/fp_sse_helpers.h"
 
-#include <bit>
+#include <immintrin.h>
+
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "engine/guest/x86/fp_common.h"
 
@@ -74,128 +77,72 @@ std::uint64_t masked_store_mm(ir::CoreState* state, std::uint64_t address, std::
   return 0;
 }
 
-// --- string comparison, SDM vol. 2, 4.1 ---
+// --- string comparison, SDM vol. 2, 4.1: exact on every host, so the host's own instruction does it ---
 
-struct Strings {
-  std::int32_t a[16], b[16];  ///< elements, extended as their format says
-  unsigned count;             ///< 16 bytes or 8 words
-  unsigned length_a, length_b;
+__m128i vector_of(const Vector& v) { return _mm_load_si128(reinterpret_cast<const __m128i*>(v.bytes)); }
+
+struct Comparison {
+  Vector mask;
+  std::uint32_t index, flags;
 };
 
-void split(const Vector& v, unsigned imm, std::int32_t (&out)[16]) {
-  const bool words = (imm & 1) != 0, is_signed = (imm & 2) != 0;
-  for (unsigned i = 0; i < (words ? 8u : 16u); ++i) {
-    if (words) {
-      std::uint16_t lane;
-      std::memcpy(&lane, v.bytes + 2 * i, 2);
-      out[i] = is_signed ? static_cast<std::int16_t>(lane) : lane;
-    } else {
-      out[i] = is_signed ? static_cast<std::int8_t>(v.bytes[i]) : v.bytes[i];
-    }
-  }
+template <int kImm>
+Comparison compare_explicit(const Vector& first, int length_a, const Vector& second, int length_b) {
+  const __m128i a = vector_of(first), b = vector_of(second);
+  const auto flag = [](int set, std::uint32_t bit) { return set != 0 ? bit : 0u; };
+  const std::uint32_t flags = flag(_mm_cmpestrc(a, length_a, b, length_b, kImm), ir::eflags::kC) |
+                              flag(_mm_cmpestrz(a, length_a, b, length_b, kImm), ir::eflags::kZ) |
+                              flag(_mm_cmpestrs(a, length_a, b, length_b, kImm), ir::eflags::kS) |
+                              flag(_mm_cmpestro(a, length_a, b, length_b, kImm), ir::eflags::kV);
+  Comparison out{{}, 0, flags};
+  _mm_store_si128(reinterpret_cast<__m128i*>(out.mask.bytes), _mm_cmpestrm(a, length_a, b, length_b, kImm));
+  out.index = static_cast<std::uint32_t>(_mm_cmpestri(a, length_a, b, length_b, kImm));
+  return out;
+}
+template <int kImm>
+Comparison compare_implicit(const Vector& first, int, const Vector& second, int) {
+  const __m128i a = vector_of(first), b = vector_of(second);
+  const auto flag = [](int set, std::uint32_t bit) { return set != 0 ? bit : 0u; };
+  const std::uint32_t flags =
+      flag(_mm_cmpistrc(a, b, kImm), ir::eflags::kC) | flag(_mm_cmpistrz(a, b, kImm), ir::eflags::kZ) |
+      flag(_mm_cmpistrs(a, b, kImm), ir::eflags::kS) | flag(_mm_cmpistro(a, b, kImm), ir::eflags::kV);
+  Comparison out{{}, 0, flags};
+  _mm_store_si128(reinterpret_cast<__m128i*>(out.mask.bytes), _mm_cmpistrm(a, b, kImm));
+  out.index = static_cast<std::uint32_t>(_mm_cmpistri(a, b, kImm));
+  return out;
 }
 
-unsigned implicit_length(const std::int32_t (&elements)[16], unsigned count) {
-  unsigned n = 0;
-  while (n < count && elements[n] != 0) ++n;
-  return n;
+using Compare = Comparison (*)(const Vector&, int, const Vector&, int);
+/// By the immediate's bits 0..6; bit 7 is reserved and ignored.
+constexpr auto kCompareExplicit = []<std::size_t... kImm>(std::index_sequence<kImm...>) {
+  return std::array<Compare, sizeof...(kImm)>{compare_explicit<static_cast<int>(kImm)>...};
 }
-/// |value| saturated at the number of elements.
-unsigned explicit_length_of(std::uint64_t value, bool wide, unsigned count) {
+(std::make_index_sequence<128>{});
+constexpr auto kCompareImplicit = []<std::size_t... kImm>(std::index_sequence<kImm...>) {
+  return std::array<Compare, sizeof...(kImm)>{compare_implicit<static_cast<int>(kImm)>...};
+}
+(std::make_index_sequence<128>{});
+
+/// |value| saturated at the most elements there can be.
+int explicit_length_of(std::uint64_t value, bool wide) {
   const std::int64_t v = wide ? static_cast<std::int64_t>(value) : static_cast<std::int32_t>(value);
   const std::uint64_t size = v < 0 ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v);
-  return size > count ? count : static_cast<unsigned>(size);
-}
-
-bool equal_any(const Strings& s, unsigned j) {
-  for (unsigned i = 0; i < s.length_a; ++i)
-    if (s.a[i] == s.b[j]) return true;
-  return false;
-}
-bool in_ranges(const Strings& s, unsigned j) {
-  for (unsigned i = 0; i + 1 < s.length_a; i += 2)
-    if (s.a[i] <= s.b[j] && s.b[j] <= s.a[i + 1]) return true;
-  return false;
-}
-/// Substring a starts at j, as far as b reaches. Where a has ended the comparison holds; past the end of b it
-/// fails, past the end of the register it is not made (SDM vol. 2, table 4-5).
-bool ordered(const Strings& s, unsigned j) {
-  for (unsigned i = 0; i < s.length_a && i + j < s.count; ++i)
-    if (i + j >= s.length_b || s.a[i] != s.b[i + j]) return false;
-  return true;
-}
-
-unsigned compare(const Strings& s, unsigned imm) {
-  unsigned result = 0;
-  for (unsigned j = 0; j < s.count; ++j) {
-    const bool valid_a = j < s.length_a, valid_b = j < s.length_b;
-    bool bit = false;
-    switch ((imm >> 2) & 3) {
-      case 0:
-        bit = valid_b && equal_any(s, j);
-        break;
-      case 1:
-        bit = valid_b && in_ranges(s, j);
-        break;
-      case 2:
-        bit = valid_a && valid_b ? s.a[j] == s.b[j] : valid_a == valid_b;
-        break;
-      default:
-        bit = ordered(s, j);
-        break;
-    }
-    result |= unsigned{bit} << j;
-  }
-  const unsigned all = (1u << s.count) - 1;
-  if ((imm & 0x30) == 0x10) result ^= all;
-  if ((imm & 0x30) == 0x30) result ^= (1u << s.length_b) - 1;
-  return result;
-}
-
-void write_mask(Vector& out, unsigned bits, unsigned imm, unsigned count) {
-  out = {};
-  if ((imm & 0x40) == 0) {
-    std::memcpy(out.bytes, &bits, 2);
-    return;
-  }
-  const unsigned size = 16 / count;
-  for (unsigned i = 0; i < count; ++i)
-    if (((bits >> i) & 1) != 0) std::memset(out.bytes + i * size, 0xFF, size);
+  return size > 16 ? 16 : static_cast<int>(size);
 }
 
 std::uint64_t string_compare(ir::CoreState* state, std::uint64_t descriptor, std::uint64_t low,
                              std::uint64_t high) {
   CpuState* s = cpu(state);
-  const auto imm = static_cast<unsigned>(descriptor & 0xFF);
+  const bool is_explicit = ((descriptor >> 16) & 1) != 0, wide = ((descriptor >> 17) & 1) != 0;
   Vector second;
   std::memcpy(second.bytes, &low, 8);
   std::memcpy(second.bytes + 8, &high, 8);
-  Strings strings{};
-  strings.count = (imm & 1) != 0 ? 8 : 16;
-  split(s->xmm[(descriptor >> 8) & 15], imm, strings.a);
-  split(second, imm, strings.b);
-  if (((descriptor >> 16) & 1) != 0) {
-    const bool wide = ((descriptor >> 17) & 1) != 0;
-    strings.length_a = explicit_length_of(s->gpr[kRax], wide, strings.count);
-    strings.length_b = explicit_length_of(s->gpr[kRdx], wide, strings.count);
-  } else {
-    strings.length_a = implicit_length(strings.a, strings.count);
-    strings.length_b = implicit_length(strings.b, strings.count);
-  }
-  const unsigned bits = compare(strings, imm);
-  std::uint64_t index = 0;
-  if (((descriptor >> 18) & 1) == 0) {
-    write_mask(s->xmm[0], bits, imm, strings.count);
-  } else if (bits == 0) {
-    index = strings.count;
-  } else {
-    index = (imm & 0x40) != 0 ? static_cast<unsigned>(std::bit_width(bits)) - 1
-                              : static_cast<unsigned>(std::countr_zero(bits));
-  }
-  const std::uint32_t flags =
-      (bits != 0 ? ir::eflags::kC : 0u) | (strings.length_b < strings.count ? ir::eflags::kZ : 0u) |
-      (strings.length_a < strings.count ? ir::eflags::kS : 0u) | ((bits & 1) != 0 ? ir::eflags::kV : 0u);
-  return index | std::uint64_t{flags} << 32;
+  const Compare compare = (is_explicit ? kCompareExplicit : kCompareImplicit)[descriptor & 0x7F];
+  const Comparison result = compare(s->xmm[(descriptor >> 8) & 15], explicit_length_of(s->gpr[kRax], wide),
+                                    second, explicit_length_of(s->gpr[kRdx], wide));
+  const bool to_mask = ((descriptor >> 18) & 1) == 0;
+  if (to_mask) s->xmm[0] = result.mask;
+  return (to_mask ? 0u : result.index) | std::uint64_t{result.flags} << 32;
 }
 
 std::uint64_t load_mxcsr(ir::CoreState* state, std::uint64_t value, std::uint64_t next_pc, std::uint64_t) {
