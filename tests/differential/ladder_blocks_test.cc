@@ -25,6 +25,8 @@ std::uint64_t from_environment(const char* variable, std::uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
 }
 
+bool is_x87(const Row& row) { return row.map == Map::one && row.opcode >= 0xD8 && row.opcode <= 0xDF; }
+
 bool goes_elsewhere(const Row& row) {
   const std::string_view name = row.mnemonic;
   const Operand first = row.operands[0];
@@ -32,12 +34,13 @@ bool goes_elsewhere(const Row& row) {
 }
 
 /// Which instructions a block is made of.
-enum class Mix : std::uint8_t { integer, vector, everything };
+enum class Mix : std::uint8_t { integer, vector, everything, x87 };
 
 class LadderBlocksTest : public ::testing::Test {
  protected:
   void run_mix(Mix mix) {
     collect(mix);
+    masked_ = mix == Mix::x87;
     Random random(from_environment("HINDSIGHT_LADDER_SEED", 1) * 3 + static_cast<std::uint64_t>(mix));
     const std::uint64_t blocks = from_environment("HINDSIGHT_LADDER_BLOCKS", kDefaultBlocks);
     Generator generator(ladder_.guest().decoder(), 0);
@@ -72,12 +75,21 @@ class LadderBlocksTest : public ::testing::Test {
  private:
   void collect(Mix mix) {
     rows_.clear();
+    others_.clear();
     const auto add = [this](std::span<const Row> table) {
       for (const Row& row : table)
         if ((row.flags & (kNo64 | kPrivileged)) == 0 && !goes_elsewhere(row)) rows_.push_back(&row);
     };
-    if (mix != Mix::vector) add(integer_rows());
+    if (mix == Mix::integer || mix == Mix::everything) add(integer_rows());
     if (mix != Mix::integer) add(fp_rows());
+    if (mix != Mix::x87) return;
+    // Mostly x87, with some that access memory, define flags or end what x87 keeps in host registers.
+    add(integer_rows());
+    std::erase_if(rows_, [this](const Row* row) {
+      if (is_x87(*row)) return false;
+      others_.push_back(row);
+      return true;
+    });
   }
 
   /// 5 to 40 instructions. Each is tried on the state that those before it leave, and taken if it completes;
@@ -85,11 +97,17 @@ class LadderBlocksTest : public ::testing::Test {
   Code make_block(const Generator& generator, Random& random) {
     Code code;
     generator.randomize_state(start_->state, random);
+    if (masked_) {
+      start_->state.fcw |= 0x3F;
+      start_->state.fsw &= 0x7F7F;  // so nothing is pending
+      start_->state.guest_mxcsr |= 0x1F80;
+    }
     const std::uint64_t wanted = 5 + random.below(36);
     *oracle_ = *start_;
     bool trapped = false;
     while (code.starts.size() < wanted) {
-      const Row& row = *rows_[random.below(rows_.size())];
+      const auto& rows = !others_.empty() && random.percent(20) ? others_ : rows_;
+      const Row& row = *rows[random.below(rows.size())];
       auto instruction = generator.instruction(row, random);
       if (!instruction) continue;
       const auto offset = static_cast<std::uint32_t>(code.bytes.size());
@@ -161,7 +179,8 @@ class LadderBlocksTest : public ::testing::Test {
   }
 
   Ladder ladder_;
-  std::vector<const Row*> rows_;
+  std::vector<const Row*> rows_, others_;
+  bool masked_ = false;
   std::unique_ptr<Machine> start_ = std::make_unique<Machine>(), oracle_ = std::make_unique<Machine>(),
                            other_ = std::make_unique<Machine>();
   std::uint64_t retired_ = 0, trapped_ = 0, cut_short_ = 0;
@@ -182,6 +201,7 @@ TEST_F(LadderBlocksTest, AMovedVectorRegisterSurvivesPressureOnTheOthers) {
 
 TEST_F(LadderBlocksTest, IntegerBlocksEndInTheSameStateOnEveryRung) { run_mix(Mix::integer); }
 TEST_F(LadderBlocksTest, FloatingPointAndVectorBlocksEndInTheSameStateOnEveryRung) { run_mix(Mix::vector); }
+TEST_F(LadderBlocksTest, X87BlocksEndInTheSameStateOnEveryRung) { run_mix(Mix::x87); }
 TEST_F(LadderBlocksTest, MixedBlocksEndInTheSameStateOnEveryRung) { run_mix(Mix::everything); }
 
 }  // namespace
