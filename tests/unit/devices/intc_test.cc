@@ -196,6 +196,16 @@ TEST(LocalApic, MessageInterruptIsDeliveredByPriorityAndEndsWithEoi) {
   EXPECT_EQ(chain.apic.acknowledge(), 0x41);
 }
 
+TEST(LocalApic, MessageInterruptWithoutRedirectionHintStillHasItsLogicalDestination) {
+  DeviceWorld world;
+  Chain chain(world);
+  chain.apic_write(0xF0, 0x1FF);
+  chain.apic_write(0xD0, 0x01000000);
+  chain.bus.send_msi(GuestPhys(0xFEE01004), 0x41);  // logical destination 1; no APIC has the physical ID 1
+  ASSERT_TRUE(chain.apic.pending());
+  EXPECT_EQ(chain.apic.acknowledge(), 0x41);
+}
+
 TEST(LocalApic, TaskPriorityHoldsBackVectorsOfItsClassAndBelow) {
   DeviceWorld world;
   Chain chain(world);
