@@ -52,11 +52,14 @@ INSTANTIATE_TEST_SUITE_P(
 class BrokenOff : public GuestTest {};
 
 TEST_F(BrokenOff, ByKillTheTraceVerifiesUpToItsLastCommit) {
+  write("script", "expect \"HS-READY\"\nsend \"typed\\n\"\n");
+  std::vector<std::string> options = full_machine();
+  options.insert(options.end(), {"--script", path("script")});
   std::mt19937 random{std::random_device{}()};
   for (int i = repetitions(3, 15); i > 0; --i) {
-    Process recording(record("t.trace", "hs.mode=poweroff"));
-    ASSERT_TRUE(recording.wait_for("Linux version"));
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1'200'000));
+    Process recording(record("t.trace", full_append(), options));
+    ASSERT_TRUE(recording.wait_for(i % 2 == 0 ? "Linux version" : "HINDSIGHT-INIT"));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1'000'000));
     recording.signal(SIGKILL);
     const Outcome killed = recording.wait();
     if (killed.code == 0) continue;  // it was faster
