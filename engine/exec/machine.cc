@@ -178,10 +178,12 @@ bool Machine::execute() {
       if (exit.kind == ExitKind::leave) return cpu_.leave = 0, true;
       if (exit.kind == ExitKind::budget) break;
       // unlinked or lookup: control may go on without another look
+      const std::uint64_t resets = counters_.code_cache_resets;
       CachedBlock* next = block_at(cpu_.pc);
       if (next == nullptr || next->insn_count > cpu_.budget) break;
-      if (exit.kind == ExitKind::unlinked && !next->crosses_page && blocks_.find(block->key) == block)
-        blocks_.link(exit.site, *next);
+      const bool site_lives = exit.kind == ExitKind::unlinked && counters_.code_cache_resets == resets;
+      if (site_lives && next->crosses_page) generator_.link_through_table(exit.site);
+      if (site_lives && !next->crosses_page) blocks_.link(exit.site, *next);
       block = next;
     }
     if (cpu_.budget > 0 && cpu_.trap.kind != ir::TrapKind::none && !deliver_trap()) return false;
@@ -311,11 +313,9 @@ CachedBlock* Machine::block_at(std::uint64_t pc) {
     if (io_sites_.contains(physical)) return nullptr;
     block = translate(pc, *ram_page);
   }
-  if (block != nullptr && !block->crosses_page) {
+  if (block != nullptr) {
     cpu_.page_base = pc & ~kPageMask;
     mmu_.enter_jump(cpu_, pc, block->code.entry);
-  } else if (block != nullptr) {
-    cpu_.page_base = pc & ~kPageMask;
   }
   return block;
 }

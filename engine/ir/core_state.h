@@ -68,19 +68,23 @@ struct TlbView {
   TlbEntry write[kTlbSize];
 };
 
-/// Entry points of translated code by (pc ^ mode): the inline lookup of indirect and cross-page jumps.
-/// Only blocks lying within one page are entered. Invalid: tag = kTlbInvalid.
+/// Entry points of translated code by (pc ^ mode): the inline lookup of indirect and cross-page jumps. The entries
+/// of one page lie in one group of slots, so that a page is forgotten, or carried over, at little cost.
+/// Invalid: tag = kTlbInvalid.
 struct JumpEntry {
   std::uint64_t tag;  ///< pc ^ mode
   const void* code;
 };
-constexpr unsigned kJumpBits = 12;
+constexpr unsigned kJumpBits = 13;
 constexpr unsigned kJumpSize = 1u << kJumpBits;
+constexpr unsigned kJumpGroup = 64;
 struct JumpTable {
   JumpEntry entries[kJumpSize];
 };
-/// The slot of a tag (pc ^ mode).
-constexpr std::uint64_t jump_slot(std::uint64_t tag) { return (tag ^ (tag >> 10)) & (kJumpSize - 1); }
+/// The slot of a tag (pc ^ mode): the page chooses the group, bits 0..5 and 6..11 together the slot in it.
+constexpr std::uint64_t jump_slot(std::uint64_t tag) {
+  return ((tag >> 6) ^ (tag & (kJumpGroup - 1))) & (kJumpSize - 1);
+}
 
 /// How an access differs from a plain data access at the current privilege.
 enum AccessFlags : std::uint32_t {

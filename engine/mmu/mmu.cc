@@ -68,6 +68,7 @@ Mmu::AddressSpace& Mmu::select_space(std::uint64_t root) {
   for (auto& space : spaces_) {
     if (space.id != 0 && space.root == root) {
       space.last_use = uses_;
+      previous_ = current_;
       return *(current_ = &space);
     }
     if (space.last_use < oldest->last_use) oldest = &space;
@@ -76,6 +77,7 @@ Mmu::AddressSpace& Mmu::select_space(std::uint64_t root) {
   oldest->root = root;
   oldest->id = next_space_id_++;
   oldest->last_use = uses_;
+  previous_ = current_ == oldest ? nullptr : current_;
   return *(current_ = oldest);
 }
 
@@ -101,8 +103,34 @@ void Mmu::enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code) {
   AddressSpace& space = *current_;
   CHECK(state.jumps == &space.jumps, "jump table of another address space");
   const std::uint64_t tag = pc ^ state.mode;
+  if (!space.jump_pages[(pc >> kPageBits) & 4095]) {
+    space.jump_pages.set((pc >> kPageBits) & 4095);
+    inherit_jumps(state, page_of(pc));
+  }
   space.jumps.entries[ir::jump_slot(tag)] = {tag, code};
-  space.jump_pages.set((pc >> kPageBits) & 4095);
+}
+
+void Mmu::inherit_jumps(const ir::CoreState& state, std::uint64_t page) {
+  AddressSpace& space = *current_;
+  if (previous_ == nullptr || !previous_->jump_pages[(page >> kPageBits) & 4095]) return;
+  const bool user = guest_.view_key(state, ir::kAccessPlain).privilege == kUserPrivilege;
+  const auto fetched = [&](const AddressSpace& from) -> std::optional<GuestPhys> {
+    for (unsigned privilege = 0; privilege < kPrivileges; ++privilege) {
+      if (from.views[privilege] == nullptr || (privilege == kUserPrivilege) != user) continue;
+      const Translation& t = from.views[privilege]->walked[slot_of(page)];
+      if (t.tag == page && (t.permissions & kFetch)) return t.page;
+    }
+    return std::nullopt;
+  };
+  const auto here = fetched(space), there = fetched(*previous_);
+  if (!here || here != there) return;
+  const std::uint64_t group = ir::jump_slot(page) & ~std::uint64_t{ir::kJumpGroup - 1};
+  for (std::uint64_t slot = group; slot < group + ir::kJumpGroup; ++slot) {
+    const ir::JumpEntry& known = previous_->jumps.entries[slot];
+    const std::uint64_t pc = canonical(known.tag);
+    if (known.tag == (pc ^ state.mode) && page_of(pc) == page && (pc & kPageMask) < kMayCross)
+      space.jumps.entries[slot] = known;
+  }
 }
 
 void Mmu::forget_jumps() {
@@ -208,20 +236,23 @@ void Mmu::invalidate_in(AddressSpace& space, const Span& span) {
   drop_jumps(space, span);
 }
 
-void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
-  const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
-  bool any = pages >= 4096;
-  for (std::uint64_t i = 0; !any && i < pages; ++i)
-    any = space.jump_pages[((span.first >> kPageBits) + i) & 4095];
-  if (!any) return;
-  for (auto& entry : space.jumps.entries) {
+void Mmu::drop_page_jumps(AddressSpace& space, std::uint64_t page, std::uint64_t from) const {
+  if (!space.jump_pages[(page >> kPageBits) & 4095]) return;
+  const std::uint64_t group = ir::jump_slot(page) & ~std::uint64_t{ir::kJumpGroup - 1};
+  for (std::uint64_t slot = group; slot < group + ir::kJumpGroup; ++slot) {
+    ir::JumpEntry& entry = space.jumps.entries[slot];
     // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
     const std::uint64_t pc = canonical(entry.tag);
-    if (entry.tag != ir::kTlbInvalid && page_of(pc) - span.first <= span.last - span.first)
+    if (entry.tag != ir::kTlbInvalid && page_of(pc) == page && (pc & kPageMask) >= from)
       entry = {ir::kTlbInvalid, invalid_jump_};
   }
-  for (std::uint64_t i = 0; i < pages && i < 4096; ++i)
-    space.jump_pages.reset(((span.first >> kPageBits) + i) & 4095);
+}
+
+void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
+  const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
+  if (pages >= ir::kJumpSize / ir::kJumpGroup) return clear_jumps(space);
+  drop_page_jumps(space, page_of(span.first) - kPageSize, kMayCross);
+  for (std::uint64_t i = 0; i < pages; ++i) drop_page_jumps(space, page_of(span.first) + (i << kPageBits), 0);
 }
 
 // ---- write access

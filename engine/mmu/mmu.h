@@ -66,7 +66,10 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     ir::TlbView fast;
     std::array<Translation, ir::kTlbSize> walked;
   };
-  static constexpr unsigned kPrivileges = 3;
+  static constexpr unsigned kPrivileges = 3;  ///< as ir::ViewKey::privilege
+  static constexpr unsigned kUserPrivilege = 2;
+  /// An instruction that begins here or later may reach into the next page.
+  static constexpr std::uint64_t kMayCross = kPageSize - 14;
   struct AddressSpace {
     std::uint64_t root = 0;
     std::uint64_t last_use = 0;
@@ -84,7 +87,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     std::uint8_t entry_size = 8;
     bool ambiguous = false;   ///< one walk read it at several levels or spans
     std::uint8_t writes = 0;  ///< entries written since it was last walked
-    std::uint64_t walk = 0;  ///< number of the last walk that read it
+    std::uint64_t walk = 0;   ///< number of the last walk that read it
   };
   /// A table page written so often without a walk has become something else: it is forgotten.
   static constexpr std::uint8_t kWritesUntilForgotten = 64;
@@ -116,6 +119,10 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   void forget_table(std::uint64_t ram_page);
   void invalidate_in(AddressSpace& space, const Span& span);
   void drop_jumps(AddressSpace& space, const Span& span);
+  /// Drops the jump entries of one page, from this offset on.
+  void drop_page_jumps(AddressSpace& space, std::uint64_t page, std::uint64_t from) const;
+  /// Takes over what the address space that ran before knows of a page, if it maps the page alike.
+  void inherit_jumps(const ir::CoreState& state, std::uint64_t page);
   void clear(AddressSpace& space) const;
   void clear_jumps(AddressSpace& space) const;
 
@@ -141,6 +148,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   const void* invalid_jump_;
   std::array<AddressSpace, kSpaces> spaces_;
   AddressSpace* current_ = nullptr;
+  AddressSpace* previous_ = nullptr;  ///< the one before current_
   std::uint32_t next_space_id_ = 1;
   std::uint64_t uses_ = 0;
   std::uint64_t walks_ = 0;

@@ -134,6 +134,11 @@ void CodeGenerator::unlink(const LinkSite& site) {
   Emitter::patch(cache.writable(site.patch), cache.writable(site.stub));
 }
 
+void CodeGenerator::link_through_table(const LinkSite& site) {
+  // the stub begins with its call
+  Emitter::patch(impl_->cache.writable(site.stub) + 1, impl_->layout.routines.lookup_site);
+}
+
 void CodeGenerator::retire(const CompiledBlock& block) {
   // the prologue is `sub budget, imm8; jl refused`: the branch becomes a nop and a jump of the same reach
   constexpr std::size_t kBranch = 4;

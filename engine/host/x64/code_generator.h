@@ -65,6 +65,8 @@ class CodeGenerator {
 
   void link(const LinkSite& site, const void* entry);
   void unlink(const LinkSite& site);
+  /// Leads a jump through the jump table from now on, for a target that only some address spaces share.
+  void link_through_table(const LinkSite& site);
   /// Makes entering a block exit at once as `budget` (nothing charged), for links and jump-table entries that
   /// still lead to it after its guest bytes changed. Its code stays until reset().
   void retire(const CompiledBlock& block);

@@ -4,6 +4,7 @@
 
 #include "engine/base/check.h"
 #include "engine/host/x64/block_compiler.h"
+#include "engine/host/x64/routines.h"
 
 namespace hindsight::engine::host::x64 {
 
@@ -244,24 +245,6 @@ void BlockCompiler::pc_to_scratch(std::int64_t offset) {
   e_->alu_rm(kAdd, 8, kScratch, state(HINDSIGHT_STATE(page_base)));
 }
 
-/// RAX = pc: on to its code if the jump table has it.
-void BlockCompiler::emit_lookup() {
-  e_->mov_rr(8, RCX, RAX);
-  e_->alu_rm(kXor, 8, RCX, state(HINDSIGHT_STATE(mode)));
-  e_->mov_rr(4, RDX, RCX);
-  e_->shift_ri(kShr, 4, RDX, 10);
-  e_->alu_rr(kXor, 4, RDX, RCX);
-  e_->alu_ri(kAnd, 4, RDX, ir::kJumpSize - 1);
-  e_->shift_ri(kShl, 4, RDX, 4);
-  static_assert(sizeof(ir::JumpEntry) == 16);
-  e_->alu_rm(kAdd, 8, RDX, state(HINDSIGHT_STATE(jumps)));
-  e_->alu_rm(kCmp, 8, RCX, {.base = RDX});
-  Emitter::patch(e_->jcc(kNe), layout_.routines.exit_lookup);
-  e_->alu_ri(kAnd, 8, RAX, -4096);
-  e_->mov_mr(8, state(HINDSIGHT_STATE(page_base)), RAX);
-  e_->jmp_m({.base = RDX, .disp = static_cast<std::int32_t>(offsetof(ir::JumpEntry, code))});
-}
-
 /// Registers a jump within the page; until linked it leads to a stub that leaves.
 void BlockCompiler::add_site(std::uint8_t* patch, std::int64_t target) {
   const auto offset = [&](const std::uint8_t* p) {
@@ -289,7 +272,7 @@ void BlockCompiler::emit_target(std::int64_t target) {
   emit_leave_check(target);
   if (target >= 0 && target < 4096) return add_site(e_->jmp(), target);
   pc_to_scratch(target);
-  emit_lookup();
+  emit_jump_lookup(*e_, layout_.routines);
 }
 
 void BlockCompiler::emit_branch(std::size_t i) {
@@ -334,7 +317,7 @@ void BlockCompiler::emit_end(std::size_t i) {
     e_->alu_mi(kCmp, 1, state(HINDSIGHT_STATE(leave)), 0);
     Emitter::patch(e_->jcc(kNe), layout_.routines.exit_leave);
   }
-  emit_lookup();
+  emit_jump_lookup(*e_, layout_.routines);
 }
 
 }  // namespace hindsight::engine::host::x64

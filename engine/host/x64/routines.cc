@@ -91,6 +91,12 @@ class Writer {
     e_.mov_mr(8, state(HINDSIGHT_STATE(pc)), RAX);
     leave_as(ExitKind::unlinked);
 
+    r_.lookup_site = begin();
+    e_.pop(RDX);
+    e_.op_rm(8, 0x63, RAX, {.base = RDX, .disp = 4});
+    e_.alu_rm(kAdd, 8, RAX, state(HINDSIGHT_STATE(page_base)));
+    emit_jump_lookup(e_, r_);
+
     for (const bool vectors : {false, true}) {
       r_.slow_access[vectors ? 1 : 0] = slow(slow_access, vectors);
       r_.slow_x87[vectors ? 1 : 0] = slow(slow_x87, vectors);
@@ -194,5 +200,24 @@ class Writer {
 }  // namespace
 
 void emit_routines(Emitter& e, Layout& layout) { Writer(e, layout).all(); }
+
+void emit_jump_lookup(Emitter& e, const Routines& routines) {
+  e.mov_rr(8, RCX, RAX);
+  e.alu_rm(kXor, 8, RCX, state(HINDSIGHT_STATE(mode)));
+  e.mov_rr(4, RDX, RCX);
+  e.shift_ri(kShr, 4, RDX, 6);
+  e.mov_rr(4, RSI, RCX);
+  e.alu_ri(kAnd, 4, RSI, ir::kJumpGroup - 1);
+  e.alu_rr(kXor, 4, RDX, RSI);
+  e.alu_ri(kAnd, 4, RDX, ir::kJumpSize - 1);
+  e.shift_ri(kShl, 4, RDX, 4);
+  static_assert(sizeof(ir::JumpEntry) == 16);
+  e.alu_rm(kAdd, 8, RDX, state(HINDSIGHT_STATE(jumps)));
+  e.alu_rm(kCmp, 8, RCX, {.base = RDX});
+  Emitter::patch(e.jcc(kNe), routines.exit_lookup);
+  e.alu_ri(kAnd, 8, RAX, -4096);
+  e.mov_mr(8, state(HINDSIGHT_STATE(page_base)), RAX);
+  e.jmp_m({.base = RDX, .disp = static_cast<std::int32_t>(offsetof(ir::JumpEntry, code))});
+}
 
 }  // namespace hindsight::engine::host::x64

@@ -18,4 +18,7 @@ struct RawExit {
 /// Emits them and fills in layout.routines (addresses for writing). Wants the pinned registers set.
 void emit_routines(Emitter& e, Layout& layout);
 
+/// RAX = pc: on to its code if the jump table has it, else exit_lookup. Uses RCX, RDX, RSI.
+void emit_jump_lookup(Emitter& e, const Routines& routines);
+
 }  // namespace hindsight::engine::host::x64
