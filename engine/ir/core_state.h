@@ -149,7 +149,7 @@ struct alignas(64) CoreState {
   std::uint32_t host_mxcsr;
   alignas(16) std::uint8_t wide[16];  ///< 16-byte results of load16, operands of store16
   alignas(16) std::uint8_t vector_scratch[3][16];
-  std::uint64_t spill[64];  ///< generated code's temporaries
+  std::uint64_t spill[96];  ///< generated code's temporaries
 };
 
 /// Virtual nanoseconds at an Icount under the state's present rate and warp.

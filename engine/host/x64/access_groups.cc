@@ -136,6 +136,32 @@ void BlockCompiler::poison_groups() {
     e_->mov_mi(8, spill_slot(kGroupSlot + g.slot), kPoison);
     if (g.reg != kNoReg) e_->mov_ri(g.reg, kPoison);
   }
+  for (int slot = 0; slot < loop_slots_; ++slot) e_->mov_mi(8, loop_word(slot, kLoopLimit), 0);
+}
+
+/// A block that jumps to itself: its accesses remember the page that they met in the last round, so that the
+/// address need not wait for the look-up. Nothing else runs between two rounds.
+void BlockCompiler::analyse_loop(const ir::Block& block) {
+  const Inst& end = insts_[count_ - 1];
+  const std::int64_t start = block.start_offset;
+  const bool in_page = block.start_offset + block.byte_length <= 4096;  // else its tail may be remapped
+  loops_ = !has_call_ && in_page &&
+           ((end.op == Op::Jump && end.imm == start) ||
+            (end.op == Op::Branch && (end.imm == start) != (end.imm2 == start)));
+  loop_slots_ = loop_slots_taken_ = 0;
+  for (std::size_t i = 0; i < count_; ++i) loops_ &= insts_[i].op != Op::X87;  // may call a helper
+  if (!loops_) return;
+  std::uint32_t lookups = 0;
+  std::uint64_t met = 0;  // groups
+  for (std::size_t i = 0; i < count_; ++i) {
+    if ((insts_[i].op != Op::Load && insts_[i].op != Op::Store) || (insts_[i].sub & ir::kAccessSupervisor))
+      continue;
+    const AccessGroup* g = group_of(i);
+    if (g != nullptr && (met >> g->slot & 1)) continue;
+    if (g != nullptr) met |= std::uint64_t{1} << g->slot;
+    ++lookups;
+  }
+  loop_slots_ = static_cast<int>(std::min(lookups, kLoopSlots));
 }
 
 }  // namespace hindsight::engine::host::x64

@@ -136,10 +136,14 @@ class BlockCompiler {
   static constexpr std::int64_t kPoison = 1;
   /// How one access reaches host memory.
   struct HostAccess {
-    AccessGroup* group;
-    bool leads;
-    Reg addend;          ///< host address = linear address + addend
-    std::uint8_t* slow;  ///< displacement of the jump out of line
+    AccessGroup* group = nullptr;
+    bool leads = false;
+    Reg addend = kNoReg;               ///< host address = linear address + addend
+    std::uint8_t* slow = nullptr;      ///< displacement of the jump out of line
+    std::int32_t first = 0, last = 0;  ///< what is looked up, from the address
+    bool write = false;
+    int loop_slot = -1;
+    const std::uint8_t* found = nullptr;  ///< where the main line has the addend
   };
   /// Where an integer operand is, as the second operand of an instruction.
   struct Operand {
@@ -164,6 +168,10 @@ class BlockCompiler {
   void forget_group_register(Reg r);
   void keep_group_register(AccessGroup& g, Reg r);
   void poison_groups();
+  void analyse_loop(const ir::Block& block);
+  [[nodiscard]] static Mem loop_word(int slot, LoopSlotWord word) {
+    return spill_slot(kLoopSlot + static_cast<unsigned>(slot) * kLoopWords + word);
+  }
 
   // values.cc: places and registers
   ValueState& vs(Value v) { return values_[v]; }
@@ -252,6 +260,7 @@ class BlockCompiler {
   void begin_slow(const HostAccess& host, const AddressParts& parts, unsigned size, bool write,
                   const Apply& apply);
   void begin_slow(std::uint8_t* from, const AddressParts& parts, Reg t);
+  std::uint8_t* fill_loop_slot(const HostAccess& host, const AddressParts& parts);
   void call_slow(unsigned size, std::uint32_t access, bool store);
   [[nodiscard]] bool try_read_modify_write(std::size_t i);
   void trap_exit_site();
@@ -311,6 +320,7 @@ class BlockCompiler {
   void emit(std::size_t i);
   void emit_call(std::size_t i);
   void emit_trap_if(std::size_t i);
+  void emit_next_round();
   void emit_end(std::size_t i);
   void emit_branch(std::size_t i);
   void emit_target(std::int64_t target);
@@ -348,10 +358,14 @@ class BlockCompiler {
   std::vector<std::pair<std::int32_t, AddressTerm>> known_;  ///< by guest register, while groups are formed
   std::vector<std::uint8_t> open_;                           ///< groups that may grow
   std::uint32_t group_regs_ = 0;
+  bool loops_ = false;  ///< the block may jump to itself, without any look at it from outside in between
+  int loop_slots_ = 0, loop_slots_taken_ = 0;
+  const std::uint8_t* round_ = nullptr;    ///< where a round begins
+  const std::uint8_t* refused_ = nullptr;  ///< where the budget is too small
   std::uint64_t spill_used_ = 0;
   std::uint64_t spill_freed_ = 0;  ///< no longer used once the operation at hand is done
   std::size_t at_ = 0;             ///< operation being emitted
-  std::uint32_t page_offset_ = 0, insn_index_ = 0;
+  std::uint32_t start_offset_ = 0, page_offset_ = 0, insn_index_ = 0;
 
   std::uint8_t host_ = 0, zero_ = 0;
   bool saved_ = true;

@@ -14,6 +14,7 @@ using ir::kNoValue;
 void BlockCompiler::compile(const ir::Block& block, Emitter& hot, Emitter& cold, CompiledBlock& out) {
   analyse(block);
   analyse_groups();
+  analyse_loop(block);
   group_regs_ = 0;
   e_ = hot_ = &hot, cold_ = &cold, out_ = &out;
   std::fill(std::begin(chain_), std::end(chain_), kNoValue);
@@ -24,13 +25,16 @@ void BlockCompiler::compile(const ir::Block& block, Emitter& hot, Emitter& cold,
   host_ = zero_ = 0, saved_ = true;
   recipe_ = Recipe{};
   x87_ = X87State{};
-  page_offset_ = block.start_offset, insn_index_ = 0;
+  start_offset_ = page_offset_ = block.start_offset, insn_index_ = 0;
 
   e_->alu_ri(kSub, 8, kBudget, insn_count_);
   std::uint8_t* refused = e_->jcc(kL);
   cold_->patch_here(refused);
+  refused_ = cold_->cursor();
   cold_->call_to(layout_.routines.exit_budget);
   cold_->u32(block.start_offset | insn_count_ << 16);
+  for (int slot = 0; slot < loop_slots_; ++slot) e_->mov_mi(8, loop_word(slot, kLoopLimit), 0);
+  round_ = e_->cursor();
   for (std::size_t i = 0; i < count_; ++i) emit(i);
 }
 
@@ -268,6 +272,13 @@ void BlockCompiler::emit_leave_check(std::int64_t target) {
   e_->patch_here(stay);
 }
 
+/// The jump of a block to itself.
+void BlockCompiler::emit_next_round() {
+  e_->alu_ri(kSub, 8, kBudget, insn_count_);
+  Emitter::patch(e_->jcc(kGe), round_);
+  e_->jmp_to(refused_);
+}
+
 void BlockCompiler::emit_target(std::int64_t target) {
   emit_leave_check(target);
   if (target >= 0 && target < 4096) return add_site(e_->jmp(), target);
@@ -278,6 +289,18 @@ void BlockCompiler::emit_target(std::int64_t target) {
 void BlockCompiler::emit_branch(std::size_t i) {
   const Inst& inst = insts_[i];
   const Cc cc = boolean_ready(inst.a);
+  if (loops_) {
+    const bool if_taken = inst.imm == start_offset_;
+    const std::int64_t out = if_taken ? inst.imm2 : inst.imm;
+    std::uint8_t* leaves = e_->jcc(if_taken ? invert(cc) : cc);
+    emit_next_round();
+    if (out >= 0 && out < 4096) return add_site(leaves, out);
+    e_ = cold_;
+    e_->patch_here(leaves);
+    emit_target(out);
+    e_ = hot_;
+    return;
+  }
   std::uint8_t* taken = e_->jcc(cc);
   if (!has_call_ && inst.imm >= 0 && inst.imm < 4096) {
     emit_target(inst.imm2);
@@ -303,7 +326,7 @@ void BlockCompiler::emit_end(std::size_t i) {
   write_back_vectors();
   switch (inst.op) {
     case Op::Jump:
-      return emit_target(inst.imm);
+      return loops_ ? emit_next_round() : emit_target(inst.imm);
     case Op::Branch:
       return emit_branch(i);
     default:

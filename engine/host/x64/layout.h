@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 
 #include "engine/host/x64/emitter.h"
@@ -32,6 +33,10 @@ constexpr Mem state(std::int32_t offset) { return {.base = kState, .disp = offse
 
 constexpr unsigned kSpillSlots = 52;                  ///< the rest of CoreState::spill has other uses:
 constexpr unsigned kGroupSlot = 52, kGroupSlots = 8;  ///< addends of groups of accesses
+/// What accesses of a loop remember from one round to the next: three words each.
+constexpr unsigned kLoopSlot = 64, kLoopSlots = 8;
+enum LoopSlotWord : unsigned { kLoopLimit, kLoopPage, kLoopAddend, kLoopWords };
+static_assert(kLoopSlot + kLoopSlots * kLoopWords <= std::size(decltype(ir::CoreState::spill){}));
 constexpr Mem spill_slot(unsigned i) {
   return state(HINDSIGHT_STATE(spill) + static_cast<std::int32_t>(i * 8));
 }

@@ -127,19 +127,45 @@ BlockCompiler::HostAccess BlockCompiler::find_host(const AddressParts& parts, st
                                                    unsigned size, bool write) {
   AccessGroup* g = group_of(i);
   const auto last = static_cast<std::int32_t>(size - 1);
-  if (g == nullptr) return {nullptr, false, addend, tlb_lookup(parts, addend, 0, last, write)};
-  const Mem kept = spill_slot(kGroupSlot + g->slot);
-  if (!g->started) {
-    const std::int64_t here = terms_[insts_[i].a].disp;
-    std::uint8_t* slow = tlb_lookup(parts, addend, static_cast<std::int32_t>(g->low - here),
-                                    static_cast<std::int32_t>(g->high - 1 - here), g->write);
-    e_->mov_mr(8, kept, addend);
-    g->started = true;
-    return {g, true, addend, slow};
+  if (g == nullptr || !g->started) {
+    HostAccess host{
+        .group = g, .leads = g != nullptr, .addend = addend, .first = 0, .last = last, .write = write};
+    if (g != nullptr) {
+      const std::int64_t here = terms_[insts_[i].a].disp;
+      host.first = static_cast<std::int32_t>(g->low - here);
+      host.last = static_cast<std::int32_t>(g->high - 1 - here);
+      host.write = g->write;
+      g->started = true;
+    }
+    if (loop_slots_taken_ < loop_slots_) {
+      host.loop_slot = loop_slots_taken_++;
+      e_->lea(8, kScratch, parts.mem(host.first));
+      e_->alu_rm(kSub, 8, kScratch, loop_word(host.loop_slot, kLoopPage));
+      e_->alu_rm(kCmp, 8, kScratch, loop_word(host.loop_slot, kLoopLimit));
+      host.slow = e_->jcc(kAe);
+      e_->mov_rm(8, addend, loop_word(host.loop_slot, kLoopAddend));
+      host.found = e_->cursor();
+    } else {
+      host.slow = tlb_lookup(parts, addend, host.first, host.last, host.write);
+    }
+    if (g != nullptr) e_->mov_mr(8, spill_slot(kGroupSlot + g->slot), addend);
+    return host;
   }
+  const Mem kept = spill_slot(kGroupSlot + g->slot);
   if (g->reg != addend) e_->mov_rm(8, addend, kept);
   e_->alu_ri(kCmp, 8, addend, kPoison);
-  return {g, false, addend, e_->jcc(kE)};
+  return {.group = g, .addend = addend, .slow = e_->jcc(kE)};
+}
+
+/// Out of line: the page is another one than in the last round.
+std::uint8_t* BlockCompiler::fill_loop_slot(const HostAccess& host, const AddressParts& parts) {
+  std::uint8_t* miss = tlb_lookup(parts, host.addend, host.first, host.last, host.write);
+  e_->mov_rm(8, kScratch, {.base = kScratch, .disp = host.write ? kWriteHalf : 0});
+  e_->mov_mr(8, loop_word(host.loop_slot, kLoopPage), kScratch);
+  e_->mov_mr(8, loop_word(host.loop_slot, kLoopAddend), host.addend);
+  e_->mov_mi(8, loop_word(host.loop_slot, kLoopLimit), 4096 - (host.last - host.first));
+  e_->jmp_to(host.found);
+  return miss;
 }
 
 /// Starts the slow path of an access: from here on code goes out of line. `apply` emits the access to a
@@ -149,6 +175,10 @@ void BlockCompiler::begin_slow(const HostAccess& host, const AddressParts& parts
                                const Apply& apply) {
   e_ = cold_;
   std::uint8_t* from = host.slow;
+  if (host.loop_slot >= 0) {
+    e_->patch_here(from);
+    from = fill_loop_slot(host, parts);
+  }
   if (host.group != nullptr) {
     e_->patch_here(from);
     if (host.leads) e_->mov_mi(8, spill_slot(kGroupSlot + host.group->slot), kPoison);

@@ -91,17 +91,130 @@ TEST_F(X64CodeGenerator, UnlinkedJumpTellsItsSiteAndTarget) {
 }
 
 TEST_F(X64CodeGenerator, LinkedLoopRunsUntilTheBudgetEndsAndUnlinkingStopsIt) {
+  const auto head = compile(block(1, 0x20, count_one, [](Builder& b) { b.jump(0x24); }));
+  const auto tail = compile(block(1, 0x24, count_one, [](Builder& b) { b.jump(0x20); }));
+  generator_.link(head.sites[0], tail.entry);
+  generator_.link(tail.sites[0], head.entry);
+  s().budget = 1001;
+  EXPECT_EQ(run(head, 0x7020).kind, ExitKind::budget);
+  EXPECT_EQ(s().gpr[0], 1001u);
+  EXPECT_EQ(s().budget, 0);
+  EXPECT_EQ(s().pc, 0x7024u);
+  generator_.unlink(tail.sites[0]);
+  s().budget = 1001;
+  EXPECT_EQ(run(head, 0x7020).kind, ExitKind::unlinked);
+  EXPECT_EQ(s().gpr[0], 1003u);
+}
+
+TEST_F(X64CodeGenerator, BlockThatJumpsToItselfRunsUntilTheBudgetIsTooSmallForIt) {
   const auto code = compile(block(2, 0x20, count_one, [](Builder& b) { b.jump(0x20); }));
-  generator_.link(code.sites[0], code.entry);
   s().budget = 1001;
   EXPECT_EQ(run(code, 0x7020).kind, ExitKind::budget);
   EXPECT_EQ(s().gpr[0], 1000u);
   EXPECT_EQ(s().budget, 1);
   EXPECT_EQ(s().pc, 0x7020u);
-  generator_.unlink(code.sites[0]);
-  s().budget = 1001;
-  EXPECT_EQ(run(code, 0x7020).kind, ExitKind::unlinked);
-  EXPECT_EQ(s().gpr[0], 1002u);
+}
+
+TEST_F(X64CodeGenerator, LoopLeavesWhenItsConditionEnds) {
+  const auto countdown = [](Builder& b, unsigned) {
+    const auto v = b.load_reg(Type::I64, gpr_at(1));
+    b.store_reg(Type::I64, gpr_at(1), b.sub(v, b.constant(Type::I64, 1), ir::kFlagsAll));
+  };
+  const auto code =
+      compile(block(1, 0x20, countdown, [](Builder& b) { b.branch(b.cond(ir::Condition::NZ), 0x20, 0x24); }));
+  s().gpr[1] = 10, s().budget = 100;
+  const auto exit = run(code, 0x7020);
+  EXPECT_EQ(exit.kind, ExitKind::unlinked);
+  EXPECT_EQ(exit.site.target, 0x24);
+  EXPECT_EQ(s().gpr[1], 0u);
+  EXPECT_EQ(s().budget, 90);
+  EXPECT_EQ(s().flags, ir::pack_flags(ir::eflags::kZ | ir::eflags::kP));
+}
+
+/// Adds up 4-byte words 3 bytes apart from gpr[1] on, and stores the sums a byte apart from gpr[2] on.
+void sum_words(Builder& b, unsigned insn) {
+  const auto advance = [&](unsigned r, std::uint64_t by) {
+    const auto v = b.load_reg(Type::I64, gpr_at(r));
+    b.store_reg(Type::I64, gpr_at(r), b.add(v, b.constant(Type::I64, by), ir::kFlagsAll));
+  };
+  switch (insn) {
+    case 0: {
+      const auto word = b.zext(Type::I64, b.load(Type::I32, b.load_reg(Type::I64, gpr_at(1))));
+      b.store_reg(Type::I64, gpr_at(3), b.add(b.load_reg(Type::I64, gpr_at(3)), word));
+      return;
+    }
+    case 1:
+      b.store(b.load_reg(Type::I64, gpr_at(2)), b.load_reg(Type::I64, gpr_at(3)));
+      return;
+    case 2:
+      return advance(1, 3);
+    default:
+      return advance(2, 1);
+  }
+}
+
+TEST_F(X64CodeGenerator, LoopOverPagesReadsAndWritesWhatItShould) {
+  const auto code = compile(block(4, 0x20, sum_words, [](Builder& b) { b.jump(0x20); }));
+  for (std::size_t i = 0; i < machine_.ram.size(); ++i)
+    machine_.ram[i] = static_cast<std::uint8_t>(i * 7 + i / 256);
+  // Reading goes from page 3 over the one that is never cached and the read-only one to the one that traps.
+  const std::uint64_t from = Machine::kBase + 3 * Machine::kPageBytes, to = Machine::kBase + 5;
+  s().gpr[1] = from, s().gpr[2] = to, s().gpr[3] = 0, s().budget = 1 << 20;
+  const auto before = machine_.ram;
+  EXPECT_EQ(run(code, 0x7020).kind, ExitKind::trap);
+  const std::uint64_t rounds = (s().gpr[1] - from) / 3;
+  EXPECT_EQ(rounds, (3 * Machine::kPageBytes - 4) / 3 + 1);
+  EXPECT_EQ(s().pc, 0x7020u);
+  EXPECT_EQ(s().budget, static_cast<std::int64_t>((1 << 20) - 4 * rounds));
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    std::uint32_t word;
+    std::memcpy(&word, &before[3 * Machine::kPageBytes + i * 3], 4);
+    sum += word;
+    ASSERT_EQ(machine_.ram[5 + i], static_cast<std::uint8_t>(sum)) << i;
+  }
+}
+
+/// Pushes gpr[1] as eight words below gpr[0] and reads them back.
+void push_and_read(Builder& b, unsigned insn) {
+  const auto at = [&](std::uint64_t more) {
+    return b.add(b.load_reg(Type::I64, gpr_at(0)), b.constant(Type::I64, more));
+  };
+  if (insn < 8) {
+    const auto next = at(static_cast<std::uint64_t>(-8));
+    const auto value = b.add(b.load_reg(Type::I64, gpr_at(1)), b.constant(Type::I64, insn));
+    b.store(next, value);
+    b.store_reg(Type::I64, gpr_at(0), next);
+  } else {
+    const auto sum = b.add(b.load_reg(Type::I64, gpr_at(2)), b.load(Type::I64, at((insn - 8) * 8)));
+    b.store_reg(Type::I64, gpr_at(2), sum);
+  }
+}
+
+TEST_F(X64CodeGenerator, NeighbouringAccessesAreRightWhereverThePageEnds) {
+  const auto code = compile(block(16, 0x20, push_and_read, [](Builder& b) { b.jump(0x100); }));
+  for (std::uint64_t offset = 0; offset <= 80; ++offset)
+    for (const bool again : {false, true}) {
+      if (!again) machine_.flush_tlb();
+      const std::uint64_t top = Machine::kBase + 2 * Machine::kPageBytes + offset;
+      s().gpr[0] = top, s().gpr[1] = 1000 * offset, s().gpr[2] = 0, s().budget = 16;
+      EXPECT_EQ(run(code, 0x7020).kind, ExitKind::unlinked);
+      EXPECT_EQ(s().gpr[0], top - 64);
+      EXPECT_EQ(s().gpr[2], 8 * 1000 * offset + 28) << offset;
+    }
+}
+
+TEST_F(X64CodeGenerator, NeighbouringStoresTrapAtTheOneThatMayNot) {
+  const auto code = compile(block(16, 0x20, push_and_read, [](Builder& b) { b.jump(0x100); }));
+  // The fourth push leaves the first page for what lies below it, where nothing is mapped.
+  s().gpr[0] = Machine::kBase + 24, s().gpr[1] = 7, s().budget = 16;
+  EXPECT_EQ(run(code, 0x7020).kind, ExitKind::trap);
+  EXPECT_EQ(s().trap.vector, 14u);
+  EXPECT_EQ(s().trap.address, Machine::kBase - 8);
+  EXPECT_EQ(s().gpr[0], Machine::kBase);
+  EXPECT_EQ(s().pc, 0x702Cu);
+  EXPECT_EQ(s().budget, 13);
+  s().trap = {};
 }
 
 TEST_F(X64CodeGenerator, BranchLeavesThroughTheSiteItsConditionChooses) {
