@@ -275,6 +275,8 @@ class BlockCompiler {
   void flush_vectors(std::int32_t offset, unsigned size, bool drop);
   void write_back_vectors();
   void drop_vectors();
+  void preload_vectors();
+  void restore_preloaded();
   Reg vector_destination(std::size_t i, Value a, bool a_read);
   void emit_vector(std::size_t i);
   void emit_sse(const VectorEncoding& e, Reg reg, Reg rm, std::int64_t imm);
@@ -352,6 +354,7 @@ class BlockCompiler {
   std::uint32_t locked_ = 0, xlocked_ = 0;
   std::uint32_t xmm_used_ = 0;
   std::vector<CachedVector> cached_;
+  std::vector<CachedVector> preloaded_;  ///< in these registers at the start of every round
   std::vector<AddressTerm> terms_;
   std::vector<std::uint8_t> group_of_;
   std::vector<AccessGroup> groups_;

@@ -34,6 +34,7 @@ void BlockCompiler::compile(const ir::Block& block, Emitter& hot, Emitter& cold,
   cold_->call_to(layout_.routines.exit_budget);
   cold_->u32(block.start_offset | insn_count_ << 16);
   for (int slot = 0; slot < loop_slots_; ++slot) e_->mov_mi(8, loop_word(slot, kLoopLimit), 0);
+  preload_vectors();
   round_ = e_->cursor();
   for (std::size_t i = 0; i < count_; ++i) emit(i);
 }
@@ -274,6 +275,7 @@ void BlockCompiler::emit_leave_check(std::int64_t target) {
 
 /// The jump of a block to itself.
 void BlockCompiler::emit_next_round() {
+  restore_preloaded();
   e_->alu_ri(kSub, 8, kBudget, insn_count_);
   Emitter::patch(e_->jcc(kGe), round_);
   e_->jmp_to(refused_);

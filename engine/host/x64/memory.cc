@@ -139,7 +139,10 @@ BlockCompiler::HostAccess BlockCompiler::find_host(const AddressParts& parts, st
     }
     if (loop_slots_taken_ < loop_slots_) {
       host.loop_slot = loop_slots_taken_++;
-      e_->lea(8, kScratch, parts.mem(host.first));
+      if (parts.disp + host.first == 0)
+        e_->mov_rr(8, kScratch, parts.base);
+      else
+        e_->lea(8, kScratch, parts.mem(host.first));
       e_->alu_rm(kSub, 8, kScratch, loop_word(host.loop_slot, kLoopPage));
       e_->alu_rm(kCmp, 8, kScratch, loop_word(host.loop_slot, kLoopLimit));
       host.slow = e_->jcc(kAe);

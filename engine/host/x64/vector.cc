@@ -1,5 +1,7 @@
 // Vector values in XMM registers. Guest vector registers are cached there within a block, written back where
 // somebody else may look.
+#include <algorithm>
+
 #include "engine/base/check.h"
 #include "engine/host/x64/block_compiler.h"
 
@@ -137,6 +139,58 @@ void BlockCompiler::emit_store_vector_reg(std::size_t i) {
   cached_.push_back({offset, r, true});
   use(inst.a);
   unlock_all();
+}
+
+/// Before the first round of a loop: what a round reads before it writes it comes into registers, so that
+/// later rounds need not fetch it from where the round before has just stored it.
+void BlockCompiler::preload_vectors() {
+  preloaded_.clear();
+  if (!loops_) return;
+  constexpr std::size_t kMost = 8;
+  std::vector<std::int32_t> done;  // begins of 16 bytes
+  for (std::size_t i = 0; i < count_ && preloaded_.size() < kMost; ++i) {
+    const Inst& inst = insts_[i];
+    if (inst.op != Op::LoadReg && inst.op != Op::StoreReg) continue;
+    const auto offset = static_cast<std::int32_t>(inst.imm);
+    const auto size = static_cast<std::int32_t>(ir::bytes_of(inst.type));
+    const bool met = std::any_of(done.begin(), done.end(),
+                                 [&](std::int32_t at) { return offset < at + 16 && at < offset + size; });
+    if (inst.op == Op::StoreReg || inst.type == Type::V128) done.push_back(offset);
+    if (met || inst.op == Op::StoreReg || inst.type != Type::V128 || values_[i].dead) continue;
+    const Reg r = xalloc();
+    e_->movups_rm(r, state(offset));
+    cached_.push_back({offset, r, false});
+    preloaded_.push_back({offset, r, false});
+    unlock_all();
+  }
+}
+
+/// After write_back_vectors: every preloaded vector is in its register again.
+void BlockCompiler::restore_preloaded() {
+  struct Move {
+    CachedVector to;
+    Reg from;
+  };
+  std::vector<Move> moves;
+  for (const CachedVector& p : preloaded_) {
+    const auto it = std::find_if(cached_.begin(), cached_.end(),
+                                 [&](const CachedVector& c) { return c.offset == p.offset; });
+    const Reg from = it == cached_.end() ? kNoReg : it->reg;
+    if (from != p.reg) moves.push_back({p, from});
+  }
+  const auto still_wanted = [&](const Move& m) {
+    return std::any_of(moves.begin(), moves.end(),
+                       [&](const Move& other) { return &other != &m && other.from == m.to.reg; });
+  };
+  for (bool progress = true; progress;) {
+    const auto it = std::find_if(moves.begin(), moves.end(),
+                                 [&](const Move& m) { return m.from != kNoReg && !still_wanted(m); });
+    progress = it != moves.end();
+    if (!progress) break;
+    e_->movaps(it->to.reg, it->from);
+    moves.erase(it);
+  }
+  for (const Move& m : moves) e_->movups_rm(m.to.reg, state(m.to.offset));
 }
 
 /// Where to compute a vector from a, whose use has been released: in its own register if nobody else needs

@@ -5,6 +5,7 @@
 
 #include "engine/host/x64/code_generator.h"
 #include "engine/ir/builder.h"
+#include "engine/ir/vector_ops.h"
 #include "tests/unit/engine/x64_machine.h"
 
 namespace hindsight::engine::host::x64 {
@@ -173,6 +174,30 @@ TEST_F(X64CodeGenerator, LoopOverPagesReadsAndWritesWhatItShould) {
     sum += word;
     ASSERT_EQ(machine_.ram[5 + i], static_cast<std::uint8_t>(sum)) << i;
   }
+}
+
+/// Rotates four vectors by one place and adds the second to the first.
+void rotate_vectors(Builder& b, unsigned) {
+  ir::Value v[4];
+  for (unsigned i = 0; i < 4; ++i) v[i] = b.load_reg(Type::V128, vec_at(i));
+  v[0] = b.vec(static_cast<std::uint16_t>(ir::VecOp::AddI64x2), v[0], v[1]);
+  for (unsigned i = 0; i < 4; ++i) b.store_reg(Type::V128, vec_at(i), v[(i + 1) % 4]);
+}
+
+TEST_F(X64CodeGenerator, LoopCarriesVectorsFromRoundToRound) {
+  const auto code = compile(block(1, 0x20, rotate_vectors, [](Builder& b) { b.jump(0x20); }));
+  std::uint64_t want[4][2];
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned k = 0; k < 2; ++k) want[i][k] = 10 * i + k + 1;
+  std::memcpy(s().vec, want, sizeof want);
+  for (unsigned round = 0; round < 13; ++round)
+    for (unsigned k = 0; k < 2; ++k) {
+      const std::uint64_t first = want[0][k] + want[1][k];
+      want[0][k] = want[1][k], want[1][k] = want[2][k], want[2][k] = want[3][k], want[3][k] = first;
+    }
+  s().budget = 13;
+  EXPECT_EQ(run(code, 0x7020).kind, ExitKind::budget);
+  EXPECT_EQ(std::memcmp(s().vec, want, sizeof want), 0);
 }
 
 /// Pushes gpr[1] as eight words below gpr[0] and reads them back.
