@@ -77,13 +77,13 @@ struct JumpEntry {
 };
 constexpr unsigned kJumpBits = 13;
 constexpr unsigned kJumpSize = 1u << kJumpBits;
-constexpr unsigned kJumpGroup = 64;
+constexpr unsigned kJumpGroup = 256;
 struct JumpTable {
   JumpEntry entries[kJumpSize];
 };
-/// The slot of a tag (pc ^ mode): the page chooses the group, bits 0..5 and 6..11 together the slot in it.
+/// The slot of a tag (pc ^ mode): the page chooses the group, its offset in units of 16 bytes the slot in it.
 constexpr std::uint64_t jump_slot(std::uint64_t tag) {
-  return ((tag >> 6) ^ (tag & (kJumpGroup - 1))) & (kJumpSize - 1);
+  return ((tag >> 4) ^ (tag & 15)) & (kJumpSize - 1);
 }
 
 /// How an access differs from a plain data access at the current privilege.

@@ -205,9 +205,9 @@ void emit_jump_lookup(Emitter& e, const Routines& routines) {
   e.mov_rr(8, RCX, RAX);
   e.alu_rm(kXor, 8, RCX, state(HINDSIGHT_STATE(mode)));
   e.mov_rr(4, RDX, RCX);
-  e.shift_ri(kShr, 4, RDX, 6);
+  e.shift_ri(kShr, 4, RDX, 4);
   e.mov_rr(4, RSI, RCX);
-  e.alu_ri(kAnd, 4, RSI, ir::kJumpGroup - 1);
+  e.alu_ri(kAnd, 4, RSI, 15);
   e.alu_rr(kXor, 4, RDX, RSI);
   e.alu_ri(kAnd, 4, RDX, ir::kJumpSize - 1);
   e.shift_ri(kShl, 4, RDX, 4);
