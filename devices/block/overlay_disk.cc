@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/base/check.h"
+#include "engine/base/little_endian.h"
 
 namespace hindsight::devices::block {
 
@@ -85,7 +86,7 @@ void OverlayDisk::write_zeros(std::uint64_t sector, std::uint64_t count) {
 
 void OverlayDisk::emit(std::uint64_t sector, std::span<const std::byte> data) {
   std::vector<std::byte> record(8 + data.size());
-  for (unsigned i = 0; i < 8; ++i) record[i] = static_cast<std::byte>(sector >> (8 * i));
+  store_little_endian(std::span(record).first(8), sector);
   std::memcpy(record.data() + 8, data.data(), data.size());
   host_.output(channel_, record);
 }

@@ -8,6 +8,7 @@
 #include "devices/firmware/memory_map.h"
 #include "devices/timer/acpi_pm.h"
 #include "devices/timer/rtc.h"
+#include "engine/base/little_endian.h"
 
 namespace hindsight::devices::firmware {
 
@@ -22,7 +23,7 @@ constexpr unsigned kSciLine = 9;
 constexpr std::uint16_t kCom1 = 0x3F8;
 
 void put(Bytes& table, std::size_t offset, std::uint64_t value, unsigned size) {
-  for (unsigned i = 0; i < size; ++i) table[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
+  store_little_endian(std::span(table).subspan(offset, size), value);
 }
 
 void append(Bytes& table, std::uint64_t value, unsigned size) {

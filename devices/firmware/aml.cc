@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/little_endian.h"
 
 namespace hindsight::devices::firmware::aml {
 
@@ -11,7 +12,8 @@ namespace {
 void append(Bytes& to, const Bytes& from) { to.insert(to.end(), from.begin(), from.end()); }
 
 void append_le(Bytes& to, std::uint64_t value, unsigned size) {
-  for (unsigned i = 0; i < size; ++i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+  to.resize(to.size() + size);
+  store_little_endian(std::span(to).last(size), value);
 }
 
 /// PkgLength (20.2.4) counts itself: the shortest form that holds the sum.

@@ -1,4 +1,5 @@
 // Low memory as the loaders lay it out, and the parts that both of them write. Internal to devices/firmware.
+// Called by the loaders, before the machine runs; deterministic.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "devices/firmware/boot_state.h"
+#include "engine/base/little_endian.h"
 #include "engine/base/result.h"
 #include "engine/port/io.h"
 
@@ -31,10 +33,7 @@ class FileView {
   /// Zero beyond the end.
   [[nodiscard]] std::uint64_t get(std::uint64_t offset, unsigned count) const {
     if (!has(offset, count)) return 0;
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < count; ++i)
-      value |= std::to_integer<std::uint64_t>(bytes_[offset + i]) << (8 * i);
-    return value;
+    return load_little_endian(bytes_.subspan(offset, count));
   }
   /// Only if has().
   [[nodiscard]] std::span<const std::byte> part(std::uint64_t offset, std::uint64_t count) const {
@@ -50,7 +49,7 @@ struct Record {
   std::vector<std::uint8_t> bytes;
   explicit Record(std::size_t size) : bytes(size) {}
   void put(std::size_t offset, std::uint64_t value, unsigned count) {
-    for (unsigned i = 0; i < count; ++i) bytes[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
+    store_little_endian(std::span(bytes).subspan(offset, count), value);
   }
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/little_endian.h"
 #include "engine/base/log.h"
 
 namespace hindsight::devices::hostio {
@@ -178,8 +179,7 @@ void HostNondet::sample(Instant /*now*/, Channel channel, std::uint64_t argument
       const std::uint64_t live =
           static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
       const std::uint64_t value = options_.seed ? kSeededWallClock : live;
-      for (std::size_t i = 0; i < std::min<std::size_t>(8, out.size()); ++i)
-        out[i] = static_cast<std::byte>(value >> (8 * i));
+      store_little_endian(out.first(std::min<std::size_t>(8, out.size())), value);
       return;
     }
     case Channel::serial0:

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "engine/base/check.h"
+#include "engine/base/little_endian.h"
 
 namespace hindsight::devices::pci {
 namespace {
@@ -42,10 +43,9 @@ PciFunction::PciFunction(PciBus& bus, unsigned slot, const Identity& identity)
 }
 
 void PciFunction::set_register(unsigned offset, std::uint32_t value, std::uint32_t writable) {
-  for (unsigned i = 0; i < 4; ++i) {
-    initial_[offset + i] = config_[offset + i] = static_cast<std::uint8_t>(value >> (8 * i));
-    writable_[offset + i] = static_cast<std::uint8_t>(writable >> (8 * i));
-  }
+  store_little_endian(std::span(initial_).subspan(offset, 4), value);
+  store_little_endian(std::span(config_).subspan(offset, 4), value);
+  store_little_endian(std::span(writable_).subspan(offset, 4), writable);
 }
 
 void PciFunction::add_bar(unsigned index, std::string_view name, std::uint64_t size,
@@ -80,10 +80,8 @@ void PciFunction::add_msix(unsigned vectors, unsigned bar, std::uint32_t table_o
   CHECK(vectors >= 1 && vectors <= 64, "{} vectors", vectors);
   std::array<std::uint8_t, 10> body{};
   body[0] = static_cast<std::uint8_t>(vectors - 1);
-  for (unsigned i = 0; i < 4; ++i) {
-    body[2 + i] = static_cast<std::uint8_t>((table_offset | bar) >> (8 * i));
-    body[6 + i] = static_cast<std::uint8_t>((pending_offset | bar) >> (8 * i));
-  }
+  store_little_endian(std::span(body).subspan(2, 4), table_offset | bar);
+  store_little_endian(std::span(body).subspan(6, 4), pending_offset | bar);
   std::array<std::uint8_t, 10> writable{};
   writable[1] = kMsixEnable | kMsixFunctionMask;
   msix_capability_ = add_capability(kCapabilityMsix, body, writable);

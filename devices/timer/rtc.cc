@@ -4,6 +4,7 @@
 
 #include "devices/core/access.h"
 #include "devices/core/ticks.h"
+#include "engine/base/little_endian.h"
 
 namespace hindsight::devices::timer {
 
@@ -87,8 +88,7 @@ Rtc::Rtc(const engine::port::Clock& clock, engine::port::TimerService& timers, s
 void Rtc::power_on(engine::port::HostPort& host) {
   std::array<std::byte, 8> sample{};
   host.sample(engine::port::Channel::wall_clock, 0, sample);
-  std::uint64_t nanoseconds = 0;
-  for (unsigned i = 0; i < 8; ++i) nanoseconds |= std::to_integer<std::uint64_t>(sample[i]) << (8 * i);
+  const std::uint64_t nanoseconds = load_little_endian(std::span(sample));
   const std::int64_t wall = static_cast<std::int64_t>(std::min<std::uint64_t>(nanoseconds, kWallLimit));
   epoch_offset_ = wall - static_cast<std::int64_t>(std::min(clock_.now().value, kUptimeLimit));
   last_sync_ = clock_.now();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/base/little_endian.h"
+
 namespace hindsight::devices::virtio {
 namespace {
 
@@ -33,17 +35,11 @@ constexpr std::size_t kIdSize = 20;
 constexpr std::size_t kRangeSize = 16;
 constexpr std::size_t kStaging = 64 * 1024;
 
-std::uint64_t little_endian(std::span<const std::byte> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) value |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
-  return value;
-}
-
 // struct virtio_blk_config (5.2.4).
 std::array<std::byte, 60> make_config(const BlockOptions& options) {
   std::array<std::byte, 60> config{};
   const auto put = [&](std::size_t at, std::size_t size, std::uint64_t value) {
-    for (std::size_t i = 0; i < size; ++i) config[at + i] = static_cast<std::byte>(value >> (8 * i));
+    store_little_endian(std::span(config).subspan(at, size), value);
   };
   put(0, 8, options.sectors);
   put(12, 4, kSegments);
@@ -88,8 +84,8 @@ std::optional<std::uint32_t> VirtioBlock::serve(const Chain& chain) {
   SegmentStream out(transport_.memory(), chain.writable);
   std::array<std::byte, 16> header{};
   if (!in.read(header) || out.remaining() == 0) return std::nullopt;
-  const auto type = static_cast<std::uint32_t>(little_endian(std::span(header).first(4)));
-  const Request request{in, out, out.remaining() - 1, little_endian(std::span(header).subspan(8))};
+  const auto type = static_cast<std::uint32_t>(load_little_endian(std::span(header).first(4)));
+  const Request request{in, out, out.remaining() - 1, load_little_endian(std::span(header).subspan(8))};
 
   const std::optional<std::uint8_t> status = dispatch(type, request);
   if (!status) return std::nullopt;
@@ -165,9 +161,9 @@ std::optional<std::uint8_t> VirtioBlock::zero_ranges(const Request& request, boo
   for (std::uint64_t done = 0; done < size; done += kRangeSize) {
     std::array<std::byte, kRangeSize> range{};
     if (!request.in.read(range)) return std::nullopt;
-    const std::uint64_t sector = little_endian(std::span(range).first(8));
-    const std::uint64_t count = little_endian(std::span(range).subspan(8, 4));
-    const std::uint64_t flags = little_endian(std::span(range).subspan(12));
+    const std::uint64_t sector = load_little_endian(std::span(range).first(8));
+    const std::uint64_t count = load_little_endian(std::span(range).subspan(8, 4));
+    const std::uint64_t flags = load_little_endian(std::span(range).subspan(12));
     if ((flags & ~std::uint64_t{1}) != 0 || (discard && flags != 0)) return kUnsupported;
     if (count > kMaxZeroSectors || !disk_.contains(sector, count)) return kIoError;
     disk_.write_zeros(sector, count);

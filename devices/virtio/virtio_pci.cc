@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 
+#include "engine/base/little_endian.h"
 #include "engine/base/log.h"
 
 namespace hindsight::devices::virtio {
@@ -54,16 +55,21 @@ Bytes16 capability_body(std::uint8_t cap_len, std::uint8_t type, std::uint64_t o
   Bytes16 body{};
   body[0] = cap_len;
   body[1] = type;
-  for (unsigned i = 0; i < 4; ++i) {
-    body[6 + i] = static_cast<std::uint8_t>(offset >> (8 * i));
-    body[10 + i] = static_cast<std::uint8_t>(size >> (8 * i));
-  }
+  store_little_endian(std::span(body).subspan(6, 4), offset);
+  store_little_endian(std::span(body).subspan(10, 4), size);
   return body;
 }
 
 template <std::size_t N>
 void put(std::array<std::uint8_t, N>& bytes, std::uint64_t at, unsigned size, std::uint64_t value) {
-  for (unsigned i = 0; i < size; ++i) bytes[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
+  store_little_endian(std::span(bytes).subspan(at, size), value);
+}
+
+/// The bytes that an access of `size` at `offset` reads; those beyond the end are 0.
+template <class Byte>
+std::uint64_t load_part(std::span<const Byte> bytes, std::uint64_t offset, unsigned size) {
+  const std::size_t begin = std::min<std::size_t>(offset, bytes.size());
+  return load_little_endian(bytes.subspan(begin, std::min<std::size_t>(size, bytes.size() - begin)));
 }
 
 // Replaces the half of a 64-bit field that a 4-byte access names, or all of it.
@@ -272,10 +278,7 @@ std::uint64_t VirtioPci::peek(std::uint64_t offset, unsigned size) const {
   if (offset >= kNotifyOffset) return 0;
   if (offset >= kDeviceOffset) {
     const std::span<const std::byte> config = model_.device_config();
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < size && within + i < config.size(); ++i)
-      value |= std::to_integer<std::uint64_t>(config[within + i]) << (8 * i);
-    return value;
+    return load_part(config, within, size);
   }
   if (offset >= kIsrOffset) return within == 0 ? isr_ : 0;
 
@@ -302,10 +305,7 @@ std::uint64_t VirtioPci::peek(std::uint64_t offset, unsigned size) const {
     put(common, kQueueDriver, 8, queue.driver_area);
     put(common, kQueueDevice, 8, queue.device_area);
   }
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < size && within + i < kCommonSize; ++i)
-    value |= static_cast<std::uint64_t>(common[within + i]) << (8 * i);
-  return value;
+  return load_part(std::span<const std::uint8_t>(common), within, size);
 }
 
 std::uint64_t VirtioPci::read(std::uint64_t offset, unsigned size) {

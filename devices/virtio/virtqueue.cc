@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "engine/base/check.h"
+#include "engine/base/little_endian.h"
 
 namespace hindsight::devices::virtio {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::uint16_t kAvailNoInterrupt = 1;
 constexpr std::uint64_t kIndex = 2;
 constexpr std::uint64_t kRing = 4;
 constexpr std::uint64_t kDescriptorSize = 16;
-
-std::uint64_t little_endian(std::span<const std::uint8_t> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) value |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
-  return value;
-}
 
 }  // namespace
 
@@ -103,7 +98,7 @@ void Virtqueue::use_features(bool indirect, bool event_index) {
 bool Virtqueue::read16(std::uint64_t address, std::uint16_t& out) const {
   std::array<std::uint8_t, 2> bytes{};
   if (!memory_.read(GuestPhys(address), bytes.data(), bytes.size())) return false;
-  out = static_cast<std::uint16_t>(little_endian(bytes));
+  out = static_cast<std::uint16_t>(load_little_endian(std::span(bytes)));
   return true;
 }
 
@@ -117,10 +112,10 @@ bool Virtqueue::read_descriptor(std::uint64_t table, unsigned index, Descriptor&
   std::array<std::uint8_t, kDescriptorSize> bytes{};
   if (!memory_.read(GuestPhys(table + kDescriptorSize * index), bytes.data(), bytes.size())) return false;
   const std::span<const std::uint8_t> all(bytes);
-  out.address = little_endian(all.first(8));
-  out.length = static_cast<std::uint32_t>(little_endian(all.subspan(8, 4)));
-  out.flags = static_cast<std::uint16_t>(little_endian(all.subspan(12, 2)));
-  out.next = static_cast<std::uint16_t>(little_endian(all.subspan(14, 2)));
+  out.address = load_little_endian(all.first(8));
+  out.length = static_cast<std::uint32_t>(load_little_endian(all.subspan(8, 4)));
+  out.flags = static_cast<std::uint16_t>(load_little_endian(all.subspan(12, 2)));
+  out.next = static_cast<std::uint16_t>(load_little_endian(all.subspan(14, 2)));
   return true;
 }
 
@@ -178,8 +173,8 @@ bool Virtqueue::walk(std::uint64_t table, unsigned count, unsigned first, bool i
 bool Virtqueue::push(std::uint16_t head, std::uint32_t written) {
   const std::uint64_t slot = used_index_ & (size - 1u);
   std::array<std::uint8_t, 8> element{};
-  for (unsigned i = 0; i < 2; ++i) element[i] = static_cast<std::uint8_t>(head >> (8 * i));
-  for (unsigned i = 0; i < 4; ++i) element[4 + i] = static_cast<std::uint8_t>(written >> (8 * i));
+  store_little_endian(std::span(element).first(4), head);
+  store_little_endian(std::span(element).subspan(4), written);
   if (!memory_.write(GuestPhys(device_area + kRing + 8 * slot), element.data(), element.size())) return false;
   ++used_index_;
   return write16(device_area + kIndex, used_index_);
