@@ -5,7 +5,7 @@
 namespace hindsight::engine::guest::x86::fp {
 namespace {
 
-constexpr std::uint64_t kCr0Em = 4, kCr0Ts = 8, kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10;
+constexpr std::uint64_t kCr0Em = 4, kCr4Osfxsr = 1u << 9, kCr4Osxmmexcpt = 1u << 10;
 constexpr std::uint32_t kUnderflowMask = ir::mxcsr::kUnderflow << 7;
 
 // SDM vol. 3, table 2-2 and 14.1: SSE is undefined under EM or without OSFXSR, else not available under TS.

@@ -1,5 +1,7 @@
 #include "engine/guest/x86/lift.h"
 
+#include <optional>
+
 #include "engine/base/check.h"
 #include "engine/guest/x86/segment_address.h"
 
@@ -27,6 +29,49 @@ constexpr std::uint32_t segment_base_offset(unsigned segment) {
 
 /// AH, CH, DH, BH.
 bool is_high_byte(const Decoded& d, unsigned encoding) { return d.rex == 0 && encoding >= 4 && encoding < 8; }
+
+/// A general register as an instruction names it; of a byte register the encoding may mean AH, CH, DH or BH.
+struct NamedRegister {
+  unsigned encoding;
+  bool byte;
+};
+
+std::optional<NamedRegister> named_register(const Decoded& d, Operand operand) {
+  switch (operand) {
+    using enum Operand;
+    case Eb:
+      return NamedRegister{d.rm, true};
+    case Ew:
+    case Ed:
+    case Eq:
+    case Ev:
+    case Ey:
+    case Rv:
+    case Ry:
+      return NamedRegister{d.rm, false};
+    case Gb:
+      return NamedRegister{d.reg, true};
+    case Gw:
+    case Gd:
+    case Gv:
+    case Gy:
+      return NamedRegister{d.reg, false};
+    case Zb:
+      return NamedRegister{d.opcode_register(), true};
+    case Zv:
+      return NamedRegister{d.opcode_register(), false};
+    case AL:
+    case AX:
+    case rAX:
+      return NamedRegister{kRax, false};
+    case CL:
+      return NamedRegister{kRcx, false};
+    case DX:
+      return NamedRegister{kRdx, false};
+    default:
+      return std::nullopt;
+  }
+}
 
 }  // namespace
 
@@ -128,37 +173,10 @@ Value LiftContext::operand_for_update(unsigned number) { return read(number, ir:
 Value LiftContext::read(unsigned number, std::uint32_t extra_access) {
   const Type type = type_of_operand(number);
   if (is_memory_operand(number)) return load(type, extra_access);
+  if (const auto named = named_register(d, d.row->operands[number]))
+    return named->byte ? gpr8(named->encoding) : gpr(named->encoding, type);
   switch (d.row->operands[number]) {
     using enum Operand;
-    case Eb:
-      return gpr8(d.rm);
-    case Ew:
-    case Ed:
-    case Eq:
-    case Ev:
-    case Ey:
-    case Rv:
-    case Ry:
-      return gpr(d.rm, type);
-    case Gb:
-      return gpr8(d.reg);
-    case Gw:
-    case Gd:
-    case Gv:
-    case Gy:
-      return gpr(d.reg, type);
-    case Zb:
-      return gpr8(d.opcode_register());
-    case Zv:
-      return gpr(d.opcode_register(), type);
-    case AL:
-    case AX:
-    case rAX:
-      return gpr(kRax, type);
-    case CL:
-      return gpr(kRcx, type);
-    case DX:
-      return gpr(kRdx, type);
     case Ib:
     case Iw:
     case Iz:
@@ -174,40 +192,11 @@ Value LiftContext::read(unsigned number, std::uint32_t extra_access) {
 }
 
 void LiftContext::write(unsigned number, Value value) {
-  if (is_memory_operand(number)) {
-    store(value);
-    return;
-  }
-  switch (d.row->operands[number]) {
-    using enum Operand;
-    case Eb:
-      return set_gpr8(d.rm, value);
-    case Ew:
-    case Ed:
-    case Eq:
-    case Ev:
-    case Ey:
-    case Rv:
-    case Ry:
-      return set_gpr(d.rm, value);
-    case Gb:
-      return set_gpr8(d.reg, value);
-    case Gw:
-    case Gd:
-    case Gv:
-    case Gy:
-      return set_gpr(d.reg, value);
-    case Zb:
-      return set_gpr8(d.opcode_register(), value);
-    case Zv:
-      return set_gpr(d.opcode_register(), value);
-    case AL:
-    case AX:
-    case rAX:
-      return set_gpr(kRax, value);
-    default:
-      CHECK(false, "{}: operand {} is not writable", d.row->mnemonic, number);
-  }
+  if (is_memory_operand(number)) return store(value);
+  const auto named = named_register(d, d.row->operands[number]);
+  CHECK(named.has_value(), "{}: operand {} is not writable", d.row->mnemonic, number);
+  if (named->byte) return set_gpr8(named->encoding, value);
+  set_gpr(named->encoding, value);
 }
 
 // Memory

@@ -78,6 +78,15 @@ std::uint64_t pushed_flags(const CpuState& state, const Event& event) {
   return read_rflags(state) | (event.resume_flag ? flag::kRf : 0);
 }
 
+/// What both modes push last: where IRET goes back to, and the error code.
+void push_return(Frame& frame, const CpuState& state, const Event& event) {
+  frame.push(pushed_flags(state, event));
+  frame.push(state.segment[kCs].selector);
+  frame.push(event.return_pc);
+  if (event.kind == EventKind::exception && exception::pushes_error_code(event.vector))
+    frame.push(event.error_code);
+}
+
 /// SDM vol. 3, 6.14: stack by IST or privilege change, aligned; SS:RSP always pushed.
 bool deliver64(CpuState& state, Delivery& d, std::uint64_t& handler) {
   const bool inward = d.cpl < state.cpl;
@@ -96,11 +105,7 @@ bool deliver64(CpuState& state, Delivery& d, std::uint64_t& handler) {
   Frame frame(8);
   frame.push(state.segment[kSs].selector);
   frame.push(state.gpr[kRsp]);
-  frame.push(pushed_flags(state, d.event));
-  frame.push(state.segment[kCs].selector);
-  frame.push(d.event.return_pc);
-  if (d.event.kind == EventKind::exception && exception::pushes_error_code(d.event.vector))
-    frame.push(d.event.error_code);
+  push_return(frame, state, d.event);
   if (!frame.commit(state, stack)) return false;
   state.gpr[kRsp] = stack.sp;
   if (inward) state.segment[kSs] = null_segment(static_cast<std::uint16_t>(d.cpl));
@@ -145,11 +150,7 @@ bool deliver32(CpuState& state, Delivery& d, std::uint64_t& handler) {
     frame.push(state.segment[kSs].selector);
     frame.push(state.gpr[kRsp]);
   }
-  frame.push(pushed_flags(state, d.event));
-  frame.push(state.segment[kCs].selector);
-  frame.push(d.event.return_pc);
-  if (d.event.kind == EventKind::exception && exception::pushes_error_code(d.event.vector))
-    frame.push(d.event.error_code);
+  push_return(frame, state, d.event);
   if (!frame.commit(state, stack)) return false;
   state.segment[kSs] = ss;
   set_stack_pointer(state, stack);
