@@ -1,10 +1,9 @@
-@0xe11326b970f9a848;
+@0xf61557a99bf290ab;
+# The state of PCI and of the virtio devices. Fields are only ever added. Lists are written in full and in
+# index order, so that two equal machines give equal messages.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("hindsight::traces::schema");
-
-# The state of PCI and of the virtio devices. Fields are only ever added. Lists are written in full and in index
-# order, so that two equal machines give equal messages.
 
 # One row of an MSI-X table (PCI Local Bus 3.0, 6.8.2).
 struct MsixVectorState {

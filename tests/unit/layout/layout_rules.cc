@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <sstream>
 
@@ -139,7 +140,35 @@ std::vector<fs::path> sources(const fs::path& root) {
   return found;
 }
 
+std::string read(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+/// Ids of types grow from the file's id and the type's name, so that two files with one id can clash.
+std::vector<Violation> check_schemas(const fs::path& folder) {
+  std::vector<Violation> found;
+  if (!fs::is_directory(folder)) return found;
+  std::map<std::string, std::string> owners;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() != ".capnp") continue;
+    const std::string name = entry.path().filename().string();
+    const std::string text = read(entry.path());
+    const std::string id(schema_id(text));
+    if (id.empty()) found.push_back({name, 1, "a schema file opens with its id"});
+    const auto [owner, is_new] = owners.emplace(id, name);
+    if (!is_new) found.push_back({name, 1, "shares its id with " + owner->second});
+  }
+  return found;
+}
+
 }  // namespace
+
+std::string_view schema_id(string_view text) {
+  if (!text.starts_with("@0x")) return {};
+  return text.substr(0, std::min(text.find(';'), text.size()));
+}
 
 std::vector<Violation> check_file(string_view path, string_view text) {
   std::vector<Violation> found;
@@ -187,11 +216,11 @@ std::vector<Violation> check_tree(const fs::path& root) {
   std::ranges::sort(top);
   std::vector<Violation> found = check_top_level(top);
   for (const fs::path& path : sources(root)) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    const auto here = check_file(path.lexically_relative(root).generic_string(), text.str());
+    const auto here = check_file(path.lexically_relative(root).generic_string(), read(path));
     found.insert(found.end(), here.begin(), here.end());
   }
+  const auto schemas = check_schemas(root / "traces/schema");
+  found.insert(found.end(), schemas.begin(), schemas.end());
   return found;
 }
 

@@ -19,10 +19,13 @@ struct Violation {
 /// Checks one source file. `path` is relative to the root of the tree, with '/' between its parts.
 std::vector<Violation> check_file(std::string_view path, std::string_view text);
 
+/// The id that opens the text of a schema file, "@0x…"; empty if it has none.
+std::string_view schema_id(std::string_view text);
+
 /// Checks the names at the top of the tree.
 std::vector<Violation> check_top_level(const std::vector<std::string>& names);
 
-/// Checks a whole tree: its top level and every source file in it.
+/// Checks a whole tree: its top level, every source file in it, and that no two schema files share an id.
 std::vector<Violation> check_tree(const std::filesystem::path& root);
 
 /// How many source files check_tree reads under `root`.

@@ -40,6 +40,17 @@ TEST(Layout, APlantedIncludeOfADeviceInTheEngineIsFoundInATree) {
   fs::remove_all(root);
 }
 
+TEST(Layout, TwoSchemaFilesWithOneIdAreFoundInATree) {
+  const fs::path root = fs::path(testing::TempDir()) / "layout_schemas";
+  fs::remove_all(root);
+  fs::create_directories(root / "traces/schema");
+  std::ofstream(root / "traces/schema/a.capnp") << "@0xe11326b970f9a848;\n";
+  std::ofstream(root / "traces/schema/b.capnp") << "@0xe11326b970f9a848;\n";
+
+  EXPECT_THAT(check_tree(root), breaks("shares its id"));
+  fs::remove_all(root);
+}
+
 TEST(Layout, GuestAndHostKnowNothingOfEachOther) {
   EXPECT_THAT(check_file("engine/guest/x86/a.cc", "#include \"engine/host/x64/emit.h\"\n"),
               breaks("may not include engine/host/x64/emit.h"));
