@@ -1,4 +1,4 @@
-// Numbers as people read them. Pure functions.
+// Numbers as people read them. Pure functions; any thread.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 // Guest instructions as text for people, by Capstone: a second opinion beside our own decoder. Pure
-// functions.
+// functions; any thread. Never used while a guest runs.
 #pragma once
 
 #include <cstdint>

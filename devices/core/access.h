@@ -1,5 +1,5 @@
 // How accesses wider or narrower than a device's registers reach them. Pure templates over the device's own
-// register functions; they keep no state.
+// register functions; they keep no state, and their thread is the device's.
 #pragma once
 
 #include <cstdint>

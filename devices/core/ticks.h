@@ -1,5 +1,5 @@
 // Conversion between virtual nanoseconds and the ticks of a fixed-rate clock that started at power-on. Exact:
-// no drift however long the machine runs. Pure functions; deterministic.
+// no drift however long the machine runs. Pure functions; any thread; deterministic.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The ACPI tables of the PC board: ACPI specification 6.4, chapter 5. They describe the machine completely,
 // so that a kernel needs no other firmware: no SMI, ACPI mode always on. A pure function of the
-// configuration.
+// configuration; any thread.
 #pragma once
 
 #include <cstdint>

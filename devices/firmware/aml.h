@@ -1,5 +1,6 @@
 // A small encoder of ACPI Machine Language: ACPI specification 6.4, chapter 20 (AML) and 6.4 (resource data
-// types). Every function returns the bytes of one term; terms nest by concatenation. Pure functions.
+// types). Every function returns the bytes of one term; terms nest by concatenation. Pure functions; any
+// thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // What a boot loader hands to the machine: where the first CPU starts and in which state. The loader has
-// already written everything it names to guest memory. A plain value; deterministic.
+// already written everything it names to guest memory. A plain value; any thread; deterministic.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Loads a kernel the way a boot loader would and describes the state in which the first CPU starts: Linux
 // bzImage by its 64-bit boot protocol (Documentation/x86/boot.rst, protocol 2.12 and later), and ELF files
 // that carry a PVH entry note (Xen's PVH boot ABI, "x86/HVM direct boot ABI"). Called once, before the
-// machine runs. Deterministic: what is written depends on the arguments alone. The files are untrusted: a
-// malformed one is an error that says what is wrong.
+// machine runs, on the thread that builds it. Deterministic: what is written depends on the arguments alone.
+// The files are untrusted: a malformed one is an error that says what is wrong.
 #pragma once
 
 #include <cstddef>

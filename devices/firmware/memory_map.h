@@ -1,6 +1,6 @@
 // The PC's physical memory: which addresses are RAM, and what the firmware tells the system about them.
 // RAM fills the addresses from 0 to 3 GiB and goes on at 4 GiB; between them lies the PCI window and the
-// platform's registers. Pure functions; deterministic.
+// platform's registers. Pure functions; any thread; deterministic.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // What network devices share: addresses and the bounds of a frame (IEEE 802.3, without the FCS). Plain
-// values.
+// values; any thread.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // CHECK: a broken invariant of the emulator itself. Stays on in release builds, prints one line with what
-// was expected and the values at hand, and aborts. Never used for bad input or guest behaviour.
+// was expected and the values at hand, and aborts. Never used for bad input or guest behaviour. Any thread.
 #pragma once
 
 #include <fmt/format.h>
@@ -13,8 +13,8 @@ namespace hindsight {
 }  // namespace hindsight
 
 /// CHECK(condition) or CHECK(condition, "format {}", values...).
-#define CHECK(condition, ...)                                                             \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]]                                                        \
+#define CHECK(condition, ...)                                                                 \
+  do {                                                                                        \
+    if (!(condition)) [[unlikely]]                                                            \
       ::hindsight::check_failed(__FILE__, __LINE__, #condition, fmt::format("" __VA_ARGS__)); \
   } while (false)

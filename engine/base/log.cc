@@ -51,10 +51,14 @@ Status configure(std::string_view specification) {
     const auto colon = word.find(':');
     const Level* level = find_level(colon == std::string_view::npos ? word : word.substr(colon + 1));
     if (level == nullptr)
-      return error("--log: \"{}\" is not LEVEL or COMPONENT:LEVEL with a level of trace, debug, info, warn, "
-                   "error, off", word);
-    if (colon == std::string_view::npos) spdlog::set_level(to_spdlog(*level));
-    else logger(word.substr(0, colon))->set_level(to_spdlog(*level));
+      return error(
+          "--log: \"{}\" is not LEVEL or COMPONENT:LEVEL with a level of trace, debug, info, warn, "
+          "error, off",
+          word);
+    if (colon == std::string_view::npos)
+      spdlog::set_level(to_spdlog(*level));
+    else
+      logger(word.substr(0, colon))->set_level(to_spdlog(*level));
   }
   return Done{};
 }

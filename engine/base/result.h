@@ -1,5 +1,5 @@
 // Result<T>: a value, or an Error that says in one line what failed, where, and what was expected.
-// For expected failures (files, traces, options, packets); never for guest faults or broken invariants.
+// For expected failures (files, traces, packets); never for guest faults or broken invariants. Any thread.
 #pragma once
 
 #include <fmt/format.h>
@@ -30,8 +30,14 @@ class [[nodiscard]] Result {
 
   [[nodiscard]] bool ok() const { return content_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  T& value() { CHECK(ok(), "{}", failure().message); return std::get<0>(content_); }
-  const T& value() const { CHECK(ok(), "{}", failure().message); return std::get<0>(content_); }
+  T& value() {
+    CHECK(ok(), "{}", failure().message);
+    return std::get<0>(content_);
+  }
+  const T& value() const {
+    CHECK(ok(), "{}", failure().message);
+    return std::get<0>(content_);
+  }
   T& operator*() { return value(); }
   const T& operator*() const { return value(); }
   T* operator->() { return &value(); }

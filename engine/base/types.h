@@ -18,7 +18,10 @@ struct Strong {
   constexpr Strong operator+(Rep delta) const { return Strong(static_cast<Rep>(value + delta)); }
   constexpr Strong operator-(Rep delta) const { return Strong(static_cast<Rep>(value - delta)); }
   constexpr Rep operator-(Strong other) const { return static_cast<Rep>(value - other.value); }
-  constexpr Strong& operator+=(Rep delta) { value = static_cast<Rep>(value + delta); return *this; }
+  constexpr Strong& operator+=(Rep delta) {
+    value = static_cast<Rep>(value + delta);
+    return *this;
+  }
   static constexpr Strong max() { return Strong(std::numeric_limits<Rep>::max()); }
 };
 

@@ -1,4 +1,5 @@
-// Condition flags of the IR's integer operations, exactly as ops.def defines them. Pure functions.
+// Condition flags of the IR's integer operations, exactly as ops.def defines them. Pure functions;
+// any thread; the same on every host.
 #pragma once
 
 #include <bit>

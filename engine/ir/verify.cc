@@ -90,9 +90,9 @@ const char* type_fault(const Inst& inst, const std::array<Type, 3>& t) {
         if (type != Type::none && type != Type::I64) return "argument is not I64";
       return inst.helper != nullptr ? nullptr : "no helper";
     case Op::X87:
-      return inst.helper == nullptr                        ? "no helper"
-             : t[0] == Type::none || t[0] == Type::I64     ? nullptr
-                                                           : "address is not I64";
+      return inst.helper == nullptr                    ? "no helper"
+             : t[0] == Type::none || t[0] == Type::I64 ? nullptr
+                                                       : "address is not I64";
     case Op::TrapIf:
     case Op::JumpIndirect:
     case Op::Leave:

@@ -22,14 +22,15 @@ class IoHandler {
 };
 
 /// Where devices are mapped. A range that overlaps one already mapped
-/// is not mapped, and logged: guests may program base registers as they like. Reads of unmapped addresses give
-/// all ones; writes are dropped. Handlers are borrowed and must outlive the bus or be unmapped.
+/// is not mapped, and logged: guests may program base registers as they like. Reads of unmapped addresses
+/// give all ones; writes are dropped. Handlers are borrowed and must outlive the bus or be unmapped.
 class IoBus {
  public:
   virtual ~IoBus() = default;
   virtual void map_mmio(std::string_view name, GuestPhys base, std::uint64_t size, IoHandler& handler) = 0;
   virtual void unmap_mmio(GuestPhys base) = 0;
-  virtual void map_ports(std::string_view name, std::uint16_t base, std::uint16_t count, IoHandler& handler) = 0;
+  virtual void map_ports(std::string_view name, std::uint16_t base, std::uint16_t count,
+                         IoHandler& handler) = 0;
   virtual void unmap_ports(std::uint16_t base) = 0;
 };
 

@@ -17,9 +17,9 @@ enum class Channel : std::uint16_t {
   serial0 = 1,         ///< bytes of the first UART
   virtio_console = 2,  ///< bytes of the virtio console's port 0
   net0 = 3,            ///< one Ethernet frame each
-  disk0 = 4,           ///< sample: argument = sector (512 bytes); output: 8-byte little-endian sector, then data
-  entropy = 5,         ///< sample: bytes for the virtio entropy device
-  wall_clock = 6,      ///< sample: 8 bytes, little-endian nanoseconds since 1970-01-01 UTC at power-on
+  disk0 = 4,       ///< sample: argument = sector (512 bytes); output: 8-byte little-endian sector, then data
+  entropy = 5,     ///< sample: bytes for the virtio entropy device
+  wall_clock = 6,  ///< sample: 8 bytes, little-endian nanoseconds since 1970-01-01 UTC at power-on
   keyboard = 7,
 };
 

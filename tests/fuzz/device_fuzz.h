@@ -1,5 +1,6 @@
 // The bodies of the device fuzz targets: each takes any bytes, uses its devices as an ill-meaning guest
 // would, and CHECKs that their state stays one that loads to itself.
+// One call at a time.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // Makes test cases for the differential ladder from the decode rows: instruction bytes that decode to a given
 // row, and a machine state that steers their memory operands into the window (native_runner.h).
-// Deterministic.
+// Deterministic; one test thread.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,5 @@
 // Deterministic random numbers for generated tests (splitmix64). Same seed, same tests, on every host.
+// One test thread.
 #pragma once
 
 #include <cstdint>

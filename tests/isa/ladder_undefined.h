@@ -1,6 +1,6 @@
 // What the architecture leaves open, per instruction: the flags that a native run may leave otherwise than
 // the emulator, and the instructions that are not compared natively at all, with the reason. Only the native
-// rung uses it; between the emulator's own rungs nothing is open. Pure functions.
+// rung uses it; between the emulator's own rungs nothing is open. Pure functions; any thread.
 #pragma once
 
 #include "tests/isa/ladder_generator.h"

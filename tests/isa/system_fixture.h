@@ -1,5 +1,5 @@
 // A CPU over flat memory, set up as a small 64-bit or 32-bit kernel would: GDT, TSS and IDT. For tests of the
-// system part of the x86 guest.
+// system part of the x86 guest. One test thread.
 #pragma once
 
 #include <gtest/gtest.h>

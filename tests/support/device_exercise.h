@@ -1,5 +1,6 @@
 // Pseudo-random use of a device: accesses of all sizes and offsets, time passing, saving, loading. Driven by
-// a seed (tests) or by a byte string (fuzzing), so that every run can be repeated.
+// a seed (tests) or by a byte string (fuzzing), so that every run can be repeated. One test
+// thread.
 #pragma once
 
 #include <cstdint>

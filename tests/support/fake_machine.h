@@ -1,6 +1,6 @@
 // A machine small enough to read in one go, for testing record and replay without a CPU: a random walk that
 // writes memory, sends bytes and frames, samples the host, halts on a timer, and mixes every input into its
-// state. Deterministic but for what crosses the border.
+// state. Deterministic but for what crosses the border. One test thread.
 #pragma once
 
 #include <atomic>

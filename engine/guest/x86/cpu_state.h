@@ -13,9 +13,10 @@ namespace hindsight::engine::guest::x86 {
 /// A segment register with its hidden part (SDM vol. 3, 3.4.3).
 struct Segment {
   std::uint64_t base;
-  std::uint32_t limit;       ///< in bytes, granularity applied
+  std::uint32_t limit;  ///< in bytes, granularity applied
   std::uint16_t selector;
-  std::uint16_t attributes;  ///< descriptor bits 40..55: type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15
+  /// Descriptor bits 40..55: type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15.
+  std::uint16_t attributes;
 };
 enum SegmentIndex : unsigned { kEs, kCs, kSs, kDs, kFs, kGs, kSegmentCount };
 
@@ -24,7 +25,24 @@ struct DescriptorTable {
   std::uint32_t limit;
 };
 
-enum Gpr : unsigned { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15 };
+enum Gpr : unsigned {
+  kRax,
+  kRcx,
+  kRdx,
+  kRbx,
+  kRsp,
+  kRbp,
+  kRsi,
+  kRdi,
+  kR8,
+  kR9,
+  kR10,
+  kR11,
+  kR12,
+  kR13,
+  kR14,
+  kR15
+};
 
 /// A 16-byte register: XMM, or an x87 register in its first 10 bytes.
 struct alignas(16) Vector {
@@ -38,7 +56,8 @@ struct CpuState : ir::CoreState {
   std::uint64_t rflags_system;
   std::uint8_t cpl;
   std::uint8_t nmi_blocked;
-  std::uint8_t stepping;  ///< debug conditions of the instruction being executed alone (system_exceptions.h); not state
+  /// Debug conditions of the instruction being executed alone (system_exceptions.h); not state.
+  std::uint8_t stepping;
   Segment segment[kSegmentCount];
   Segment ldtr, tr;
   DescriptorTable gdtr, idtr;
@@ -69,17 +88,20 @@ constexpr std::uint32_t gpr_offset(unsigned index) {
 /// bytes translate.
 namespace mode {
 constexpr unsigned kShift = 48;
-constexpr std::uint64_t kCode64 = 1, kCode32 = 2;      ///< neither: 16-bit code
-constexpr std::uint64_t kUser = 4;                     ///< CPL 3
-constexpr std::uint64_t kSegmented = 8;                ///< outside long mode: DS, ES or SS not flat (base 0, 4 GiB)
-constexpr std::uint64_t kStack32 = 16;                 ///< SS.B outside 64-bit mode
-constexpr std::uint64_t kFpuTrap = 32;                 ///< CR0.EM or CR0.TS: x87, MMX and SSE raise #NM/#UD as CR0/CR4 say
-constexpr std::uint64_t kSseOff = 64;                  ///< CR4.OSFXSR clear: SSE raises #UD
-constexpr std::uint64_t kProtected = 128;              ///< CR0.PE
-constexpr unsigned kTopShift = 8;                      ///< x87 TOP, 3 bits
-constexpr std::uint64_t kFpExact = 1u << 11;           ///< an unmasked SIMD or x87 exception: floating point goes by checked helpers
-constexpr std::uint64_t kIoPrivileged = 1u << 12;      ///< CPL <= IOPL
-constexpr std::uint64_t kLong = 1u << 13;              ///< EFER.LMA
+constexpr std::uint64_t kCode64 = 1, kCode32 = 2;  ///< neither: 16-bit code
+constexpr std::uint64_t kUser = 4;                 ///< CPL 3
+/// Outside long mode: DS, ES or SS is not flat (base 0, 4 GiB).
+constexpr std::uint64_t kSegmented = 8;
+constexpr std::uint64_t kStack32 = 16;  ///< SS.B outside 64-bit mode
+/// CR0.EM or CR0.TS: x87, MMX and SSE raise #NM or #UD as CR0 and CR4 say.
+constexpr std::uint64_t kFpuTrap = 32;
+constexpr std::uint64_t kSseOff = 64;      ///< CR4.OSFXSR clear: SSE raises #UD
+constexpr std::uint64_t kProtected = 128;  ///< CR0.PE
+constexpr unsigned kTopShift = 8;          ///< x87 TOP, 3 bits
+/// An unmasked SIMD or x87 exception: floating point goes by checked helpers.
+constexpr std::uint64_t kFpExact = 1u << 11;
+constexpr std::uint64_t kIoPrivileged = 1u << 12;  ///< CPL <= IOPL
+constexpr std::uint64_t kLong = 1u << 13;          ///< EFER.LMA
 }  // namespace mode
 
 }  // namespace hindsight::engine::guest::x86

@@ -1,4 +1,5 @@
-// The lift functions of the integer instructions, as integer_table.cc names them. Each follows lift.h.
+// The lift functions of the integer instructions, as integer_table.cc names them. Each follows lift.h, in
+// thread and determinism as well.
 #pragma once
 
 #include "engine/guest/x86/lift.h"

@@ -133,8 +133,8 @@ std::uint64_t sti(ir::CoreState* core, std::uint64_t, std::uint64_t, std::uint64
   CpuState& state = cpu(core);
   if ((state.rflags_system & flag::kIf) != 0) return 0;
   state.rflags_system |= flag::kIf;
-  // The shadow matters only where an interrupt could be taken at the very next boundary: one is waiting, or the
-  // run loop stops there.
+  // The shadow matters only where an interrupt could be taken at the very next boundary: one is waiting, or
+  // the run loop stops there.
   if (state.apic != nullptr && !state.apic->pending() && state.budget > 0) return 0;
   state.irq_shadow = kShadowSti;
   state.leave = 1;

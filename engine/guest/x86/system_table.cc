@@ -258,7 +258,9 @@ bool may_move_system_register(LiftContext& c, bool exists) {
   exists ? c.raise_gp() : c.raise_ud();
   return false;
 }
-bool is_control_register(unsigned number) { return number == 0 || (number >= 2 && number <= 4) || number == 8; }
+bool is_control_register(unsigned number) {
+  return number == 0 || (number >= 2 && number <= 4) || number == 8;
+}
 bool is_debug_register(unsigned number) { return number <= 7; }
 
 void lift_mov_from_cr(LiftContext& c) {

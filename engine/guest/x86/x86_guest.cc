@@ -42,7 +42,8 @@ bool is_alone(const Decoded& d) {
 
 }  // namespace
 
-X86Guest::X86Guest() : decoder_(integer_rows(), system_rows(), fp_rows()), registers_{kGeneral, kVectors, kX87} {}
+X86Guest::X86Guest()
+    : decoder_(integer_rows(), system_rows(), fp_rows()), registers_{kGeneral, kVectors, kX87} {}
 
 void X86Guest::report_undefined(std::span<const std::uint8_t> bytes, const Decoded& decoded) {
   const std::uint32_t key = static_cast<std::uint32_t>(decoded.map) << 24 |

@@ -1,4 +1,4 @@
-// Host code as text, for people. Never used while running.
+// Host code as text, for people. Never used while running. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>

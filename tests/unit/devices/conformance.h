@@ -6,7 +6,7 @@
 //   }
 //   INSTANTIATE_TEST_SUITE_P(Uart16550, DeviceConformance, testing::Values(DeviceFactory{make_uart}));
 //
-// Include this header in one source file of a test program.
+// Include this header in one source file of a test program. One test thread.
 #pragma once
 
 #include <gtest/gtest.h>

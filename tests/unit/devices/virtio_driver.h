@@ -1,6 +1,6 @@
 // A virtio driver in a few lines, for tests: finds the device through configuration mechanism 1, sets up
 // split queues in fake memory, and makes buffers available. It does what the specification tells a driver to,
-// unless a test asks it not to.
+// unless a test asks it not to. One test thread.
 #pragma once
 
 #include <cstring>

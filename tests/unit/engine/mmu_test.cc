@@ -66,7 +66,8 @@ class NoCode final : public CodeOwner {
 class MmuTest : public testing::Test {
  protected:
   MmuTest()
-      : memory_(std::move(PhysicalMemory::create(1 << 20).value())), mmu_(*memory_, bus_, guest_, code_, nullptr) {
+      : memory_(std::move(PhysicalMemory::create(1 << 20).value())),
+        mmu_(*memory_, bus_, guest_, code_, nullptr) {
     state_.memory = &Mmu::operations();
     state_.environment = &mmu_;
     use_root(kTable);

@@ -1,5 +1,5 @@
 // A guest without an architecture, for tests of the code generator: sixteen general and sixteen vector
-// registers and a few pages of memory with different manners.
+// registers and a few pages of memory with different manners. One test thread.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// Random IR blocks that obey the verifier, for differential tests.
+// Random IR blocks that obey the verifier, for differential tests. The same seed gives the same block on
+// every host; one test thread.
 #pragma once
 
 #include <random>
