@@ -17,6 +17,7 @@
 namespace hindsight::engine::host::x64 {
 
 /// A direct jump to a target in the block's own page, which link() can lead to other code.
+/// A block's jump to its own start is none: it is bound when the block is compiled.
 struct LinkSite {
   std::uint32_t patch = 0;  ///< identifies the site: place of the jump's displacement in the code cache
   std::uint32_t stub = 0;   ///< where the jump leads while unlinked
