@@ -75,7 +75,7 @@ struct JumpEntry {
   std::uint64_t tag;  ///< pc ^ mode
   const void* code;
 };
-constexpr unsigned kJumpBits = 13;
+constexpr unsigned kJumpBits = 14;
 constexpr unsigned kJumpSize = 1u << kJumpBits;
 constexpr unsigned kJumpGroup = 256;
 struct JumpTable {
@@ -83,7 +83,7 @@ struct JumpTable {
 };
 /// The slot of a tag (pc ^ mode): the page chooses the group, its offset in units of 16 bytes the slot in it.
 constexpr std::uint64_t jump_slot(std::uint64_t tag) {
-  return ((tag >> 4) ^ (tag & 15)) & (kJumpSize - 1);
+  return ((tag >> 4) ^ ((tag << 4) & 0xF0)) & (kJumpSize - 1);
 }
 
 /// How an access differs from a plain data access at the current privilege.

@@ -48,7 +48,7 @@ Mmu::Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code, 
 
 void Mmu::clear_jumps(AddressSpace& space) const {
   for (auto& entry : space.jumps.entries) entry = {ir::kTlbInvalid, invalid_jump_};
-  space.jump_pages.reset();
+  space.jump_pages.clear();
 }
 
 void Mmu::clear(AddressSpace& space) const {
@@ -57,6 +57,7 @@ void Mmu::clear(AddressSpace& space) const {
     invalidate_array(view->fast.read);
     invalidate_array(view->fast.write);
     view->walked.fill({});
+    view->fetched.fill({});
   }
   clear_jumps(space);
 }
@@ -103,22 +104,19 @@ void Mmu::enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code) {
   AddressSpace& space = *current_;
   CHECK(state.jumps == &space.jumps, "jump table of another address space");
   const std::uint64_t tag = pc ^ state.mode;
-  if (!space.jump_pages[(pc >> kPageBits) & 4095]) {
-    space.jump_pages.set((pc >> kPageBits) & 4095);
-    inherit_jumps(state, page_of(pc));
-  }
+  if (space.jump_pages.insert(page_of(pc)).second) inherit_jumps(state, page_of(pc));
   space.jumps.entries[ir::jump_slot(tag)] = {tag, code};
 }
 
 void Mmu::inherit_jumps(const ir::CoreState& state, std::uint64_t page) {
   AddressSpace& space = *current_;
-  if (previous_ == nullptr || !previous_->jump_pages[(page >> kPageBits) & 4095]) return;
+  if (previous_ == nullptr || !previous_->jump_pages.contains(page)) return;
   const bool user = guest_.view_key(state, ir::kAccessPlain).privilege == kUserPrivilege;
   const auto fetched = [&](const AddressSpace& from) -> std::optional<GuestPhys> {
     for (unsigned privilege = 0; privilege < kPrivileges; ++privilege) {
       if (from.views[privilege] == nullptr || (privilege == kUserPrivilege) != user) continue;
-      const Translation& t = from.views[privilege]->walked[slot_of(page)];
-      if (t.tag == page && (t.permissions & kFetch)) return t.page;
+      const Translation& t = from.views[privilege]->fetched[slot_of(page)];
+      if (t.tag == page) return t.page;
     }
     return std::nullopt;
   };
@@ -231,13 +229,14 @@ void Mmu::invalidate_in(AddressSpace& space, const Span& span) {
       if (covered(view->fast.read[slot].tag)) invalidate_fast(view->fast.read[slot]);
       if (covered(view->fast.write[slot].tag)) invalidate_fast(view->fast.write[slot]);
       if (covered(view->walked[slot].tag)) view->walked[slot] = {};
+      if (covered(view->fetched[slot].tag)) view->fetched[slot] = {};
     }
   }
   drop_jumps(space, span);
 }
 
 void Mmu::drop_page_jumps(AddressSpace& space, std::uint64_t page, std::uint64_t from) const {
-  if (!space.jump_pages[(page >> kPageBits) & 4095]) return;
+  if (!space.jump_pages.contains(page)) return;
   const std::uint64_t group = ir::jump_slot(page) & ~std::uint64_t{ir::kJumpGroup - 1};
   for (std::uint64_t slot = group; slot < group + ir::kJumpGroup; ++slot) {
     ir::JumpEntry& entry = space.jumps.entries[slot];
@@ -250,9 +249,20 @@ void Mmu::drop_page_jumps(AddressSpace& space, std::uint64_t page, std::uint64_t
 
 void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
   const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
-  if (pages >= ir::kJumpSize / ir::kJumpGroup) return clear_jumps(space);
   drop_page_jumps(space, page_of(span.first) - kPageSize, kMayCross);
-  for (std::uint64_t i = 0; i < pages; ++i) drop_page_jumps(space, page_of(span.first) + (i << kPageBits), 0);
+  if (pages < space.jump_pages.size()) {
+    for (std::uint64_t i = 0; i < pages; ++i) {
+      const std::uint64_t page = page_of(span.first) + (i << kPageBits);
+      drop_page_jumps(space, page, 0);
+      space.jump_pages.erase(page);
+    }
+    return;
+  }
+  std::erase_if(space.jump_pages, [&](std::uint64_t page) {
+    const bool covered = page - span.first <= span.last - span.first;
+    if (covered) drop_page_jumps(space, page, 0);
+    return covered;
+  });
 }
 
 // ---- write access
@@ -317,21 +327,22 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
                                                               : kFetch;
   const unsigned privilege = guest_.view_key(state, access).privilege;
   View& view = view_of(*current_, privilege);
-  Translation& t = view.walked[slot_of(address)];
+  const bool fetch = kind == ir::AccessKind::fetch;
+  Translation& t = (fetch ? view.fetched : view.walked)[slot_of(address)];
   const bool same = t.tag == page_of(address);
   if (same && (t.permissions & wanted)) {
-    if (kind != ir::AccessKind::fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
+    if (!fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
     return &t;
   }
   ++walks_;
   const ir::Walk walk = guest_.walk(state, address, kind, access, *this);
   if (!walk.ok) return nullptr;
   std::uint8_t permissions = wanted;
-  if (kind != ir::AccessKind::fetch) permissions |= kRead;
-  if (walk.writable_now) permissions |= kWrite;
+  if (!fetch) permissions |= kRead;
+  if (!fetch && walk.writable_now) permissions |= kWrite;
   if (same && t.page == walk.page) permissions |= t.permissions;
   t = {page_of(address), walk.page, permissions};
-  if (kind != ir::AccessKind::fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
+  if (!fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
   return &t;
 }
 

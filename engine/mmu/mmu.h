@@ -5,10 +5,10 @@
 #pragma once
 
 #include <array>
-#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/ir/core_state.h"
@@ -64,7 +64,8 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   };
   struct View {
     ir::TlbView fast;
-    std::array<Translation, ir::kTlbSize> walked;
+    std::array<Translation, ir::kTlbSize> walked;   ///< for data
+    std::array<Translation, ir::kTlbSize> fetched;  ///< for code: data must not push it out
   };
   static constexpr unsigned kPrivileges = 3;  ///< as ir::ViewKey::privilege
   static constexpr unsigned kUserPrivilege = 2;
@@ -76,7 +77,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     std::uint32_t id = 0;  ///< unique over time; 0: unused
     std::array<std::unique_ptr<View>, kPrivileges> views;
     ir::JumpTable jumps;
-    std::bitset<4096> jump_pages;  ///< by virtual page number mod 4096: may have jump entries
+    std::unordered_set<std::uint64_t> jump_pages;  ///< pages (addresses) that may have jump entries
   };
   static constexpr unsigned kSpaces = 16;
   /// What a page-table page was walked as.

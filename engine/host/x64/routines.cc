@@ -207,7 +207,8 @@ void emit_jump_lookup(Emitter& e, const Routines& routines) {
   e.mov_rr(4, RDX, RCX);
   e.shift_ri(kShr, 4, RDX, 4);
   e.mov_rr(4, RSI, RCX);
-  e.alu_ri(kAnd, 4, RSI, 15);
+  e.shift_ri(kShl, 4, RSI, 4);
+  e.alu_ri(kAnd, 4, RSI, 0xF0);
   e.alu_rr(kXor, 4, RDX, RSI);
   e.alu_ri(kAnd, 4, RDX, ir::kJumpSize - 1);
   e.shift_ri(kShl, 4, RDX, 4);
