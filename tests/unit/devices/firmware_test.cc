@@ -9,12 +9,15 @@
 #include "devices/firmware/linux_boot.h"
 #include "devices/firmware/memory_map.h"
 #include "tests/support/device_world.h"
+#include "tests/support/sample_kernels.h"
 
 namespace hindsight::tests {
 namespace {
 
 using namespace devices::firmware;
+using support::bzimage;
 using support::FakeMemory;
+using support::pvh_elf;
 
 std::uint64_t get(const std::vector<std::uint8_t>& bytes, std::size_t offset, unsigned size) {
   std::uint64_t value = 0;
@@ -86,25 +89,6 @@ TEST(MemoryMap, RamAbove3GiBContinuesAt4GiB) {
   EXPECT_EQ(map[4].size, std::uint64_t{2} << 30);
 }
 
-/// A header that the loader accepts, with `payload` bytes after 1 KiB of setup code.
-std::vector<std::byte> bzimage(std::size_t payload = 4096) {
-  std::vector<std::byte> file(1024 + payload);
-  put(file, 0x1F1, 1, 1);
-  put(file, 0x1FE, 0xAA55, 2);
-  put(file, 0x201, 0x6A, 1);
-  put(file, 0x202, 0x53726448, 4);
-  put(file, 0x206, 0x20F, 2);
-  put(file, 0x211, 1, 1);
-  put(file, 0x22C, 0x7FFFFFFF, 4);
-  put(file, 0x230, 0x200000, 4);
-  put(file, 0x236, 1, 2);
-  put(file, 0x238, 2047, 4);
-  put(file, 0x258, 0x1000000, 8);
-  put(file, 0x260, 0x100000, 4);
-  put(file, 1024 + 0x200, 0xF4, 1);
-  return file;
-}
-
 struct Loader {
   FakeMemory memory{64 * kMiB};
   Result<BootState> load(std::span<const std::byte> kernel, std::span<const std::byte> initrd = {},
@@ -172,32 +156,6 @@ TEST(LinuxBoot, CommandLineLongerThanTheKernelTakesIsRefused) {
   Loader loader;
   EXPECT_TRUE(loader.load(bzimage(), {}, std::string(2047, 'x')).ok());
   EXPECT_FALSE(loader.load(bzimage(), {}, std::string(2048, 'x')).ok());
-}
-
-/// One loaded segment at 16 MiB and one note that names `entry`.
-std::vector<std::byte> pvh_elf(std::uint32_t entry) {
-  std::vector<std::byte> file(0x1000);
-  put(file, 0, 0x464C457F, 4);
-  put(file, 4, 2, 1);
-  put(file, 5, 1, 1);
-  put(file, 0x20, 0x40, 8);
-  put(file, 0x36, 56, 2);
-  put(file, 0x38, 2, 2);
-  put(file, 0x40, 1, 4);
-  put(file, 0x40 + 8, 0x800, 8);
-  put(file, 0x40 + 24, 0x1000000, 8);
-  put(file, 0x40 + 32, 0x100, 8);
-  put(file, 0x40 + 40, 0x5000, 8);
-  put(file, 0x78, 4, 4);
-  put(file, 0x78 + 8, 0x400, 8);
-  put(file, 0x78 + 32, 20, 8);
-  put(file, 0x400, 4, 4);
-  put(file, 0x404, 4, 4);
-  put(file, 0x408, 18, 4);
-  put(file, 0x40C, 0x006E6558, 4);
-  put(file, 0x410, entry, 4);
-  put(file, 0x8FF, 0x99, 1);
-  return file;
 }
 
 TEST(LinuxBoot, PvhKernelStartsIn32BitModeWithTheStartInfoInRbx) {
