@@ -34,7 +34,8 @@ Result<Bytes> parse_hex(const std::vector<std::string>& arguments) {
   for (std::string word; words >> word;) {
     std::string_view digits = word;
     if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
-    if (digits.size() % 2 != 0 || digits.find_first_not_of("0123456789abcdefABCDEF") != digits.npos)
+    if (digits.size() % 2 != 0 ||
+        digits.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos)
       return error("\"{}\": hexadecimal bytes expected, two digits each", word);
     for (std::size_t i = 0; i < digits.size(); i += 2)
       bytes.push_back(static_cast<std::uint8_t>(std::stoul(std::string(digits.substr(i, 2)), nullptr, 16)));

@@ -25,7 +25,7 @@ constexpr const char* kExitCodes =
 /// Turns "512M" into bytes, in place; a complaint if it is no size of RAM.
 std::string read_size(std::string& text) {
   constexpr std::uint64_t kLeast = std::uint64_t{16} << 20, kMost = std::uint64_t{1} << 40;
-  const auto complaint = "a size from 16M to 1T expected, such as 512M, found " + text;
+  std::string complaint = "a size from 16M to 1T expected, such as 512M, found " + text;
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
   if (digits == 0 || digits > 15 || text.size() > digits + 1) return complaint;
   unsigned shift = 0;

@@ -27,7 +27,7 @@ void Progress::update(Icount now) {
   if (time - last_ < std::chrono::milliseconds(200)) return;
   last_ = time;
   const double seconds = std::chrono::duration<double>(time - start_).count();
-  const double done = static_cast<double>(now.value);
+  const auto done = static_cast<double>(now.value);
   std::string line = fmt::format("{}: {:.0f} million instructions, {:.0f} million/s", label_, done / 1e6,
                                  done / 1e6 / seconds);
   if (total_ != Icount::max() && total_.value > 0 && done > 0) {
