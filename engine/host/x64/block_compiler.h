@@ -327,7 +327,6 @@ class BlockCompiler {
   void emit_branch(std::size_t i);
   void emit_target(std::int64_t target);
   void emit_leave_check(std::int64_t target);
-  void emit_lookup();
   void add_site(std::uint8_t* patch, std::int64_t target);
   void pc_to_scratch(std::int64_t offset);
 
