@@ -43,7 +43,7 @@ struct MachineOptions {
   bool optimise = true;  ///< run the optional IR passes
   unsigned max_block_insns = ir::Block::kMaxInsns;
   Icount interpret_from = Icount::max();  ///< the interpreter from here on, whatever the engine
-  std::uint64_t time_rate = 1 << 16;  ///< virtual ns per instruction, times 2^16
+  std::uint64_t time_rate = 1 << 16;      ///< virtual ns per instruction, times 2^16
   std::uint64_t code_cache_bytes = std::uint64_t{64} << 20;
 };
 

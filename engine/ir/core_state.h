@@ -68,9 +68,9 @@ struct TlbView {
   TlbEntry write[kTlbSize];
 };
 
-/// Entry points of translated code by (pc ^ mode): the inline lookup of indirect and cross-page jumps. The entries
-/// of one page lie in one group of slots, so that a page is forgotten, or carried over, at little cost.
-/// Invalid: tag = kTlbInvalid.
+/// Entry points of translated code by (pc ^ mode): the inline lookup of indirect and cross-page jumps. The
+/// entries of one page lie in one group of slots, so that a page is forgotten, or carried over, at little
+/// cost. Invalid: tag = kTlbInvalid.
 struct JumpEntry {
   std::uint64_t tag;  ///< pc ^ mode
   const void* code;

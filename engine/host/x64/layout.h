@@ -1,6 +1,6 @@
 // What every compiled block agrees on: which host register holds what, where guest registers live in the
 // state, and the shared routines in the code cache. Fixed when the code generator is made; read by the
-// compiler.
+// compiler, on the thread that owns it.
 #pragma once
 
 #include <array>
@@ -66,7 +66,7 @@ struct Routines {
   const std::uint8_t* invalid_jump;  ///< RCX = tag: an invalid entry of the jump table that matched after all
   const std::uint8_t* exit_budget;   ///< called; followed by page offset | charge << 16
   const std::uint8_t* exit_unlinked;   ///< called; followed by offset of the jump's displacement, target
-  const std::uint8_t* lookup_site;   ///< likewise, for a site that goes through the jump table
+  const std::uint8_t* lookup_site;     ///< likewise, for a site that goes through the jump table
   const std::uint8_t* exit_trap;       ///< called; followed by a no-op with SiteInfo
   const std::uint8_t* slow_access[2];  ///< called, likewise; [1] preserves vector registers too
   const std::uint8_t* slow_x87[2];     ///< likewise: the helper of an x87 operation

@@ -1,5 +1,5 @@
 // The routines that all generated code shares: the way in and out, slow memory accesses and calls.
-// Emitted once into the code cache when the code generator is made.
+// Emitted once into the code cache, on the thread that makes the code generator.
 #pragma once
 
 #include <cstdint>
