@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -214,9 +215,16 @@ TEST_F(TerminalOnTty, IsLeftAtTheStartOfALineWithPlainAttributesAndACursor) {
     Terminal terminal(slave, slave, [] {});
     terminal.output(VirtualTime(0), bytes("\033[31m# "));
   }
-  char shown[200] = {};
-  ASSERT_GT(read(master, shown, sizeof shown - 1), 0);
-  EXPECT_EQ(std::string(shown), "\033[31m# \r\n\033[0m\033[?25h");
+  const std::string expected = "\033[31m# \r\n\033[0m\033[?25h";
+  std::string shown;  // the line discipline hands it over in pieces
+  pollfd readable{master, POLLIN, 0};
+  while (shown.size() < expected.size() && ::poll(&readable, 1, 5000) == 1) {
+    char piece[200];
+    const ssize_t count = read(master, piece, sizeof piece);
+    ASSERT_GT(count, 0);
+    shown.append(piece, static_cast<std::size_t>(count));
+  }
+  EXPECT_EQ(shown, expected);
 }
 
 TEST_F(TerminalOnTty, ModeIsRestored) {
