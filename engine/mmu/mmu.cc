@@ -235,32 +235,37 @@ void Mmu::invalidate_in(AddressSpace& space, const Span& span) {
   drop_jumps(space, span);
 }
 
-void Mmu::drop_page_jumps(AddressSpace& space, std::uint64_t page, std::uint64_t from) const {
-  if (!space.jump_pages.contains(page)) return;
+void Mmu::drop_page_jumps(AddressSpace& space, std::uint64_t page) const {
   const std::uint64_t group = ir::jump_slot(page) & ~std::uint64_t{ir::kJumpGroup - 1};
   for (std::uint64_t slot = group; slot < group + ir::kJumpGroup; ++slot) {
     ir::JumpEntry& entry = space.jumps.entries[slot];
     // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
-    const std::uint64_t pc = canonical(entry.tag);
-    if (entry.tag != ir::kTlbInvalid && page_of(pc) == page && (pc & kPageMask) >= from)
+    if (entry.tag != ir::kTlbInvalid && page_of(canonical(entry.tag)) == page)
       entry = {ir::kTlbInvalid, invalid_jump_};
+  }
+}
+
+void Mmu::drop_crossing_jumps(AddressSpace& space, std::uint64_t page) const {
+  if (!space.jump_pages.contains(page)) return;
+  for (std::uint64_t pc = page + kMayCross; pc < page + kPageSize; ++pc) {
+    ir::JumpEntry& entry = space.jumps.entries[ir::jump_slot(pc)];
+    if (entry.tag != ir::kTlbInvalid && canonical(entry.tag) == pc) entry = {ir::kTlbInvalid, invalid_jump_};
   }
 }
 
 void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
   const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
-  drop_page_jumps(space, page_of(span.first) - kPageSize, kMayCross);
+  drop_crossing_jumps(space, page_of(span.first) - kPageSize);
   if (pages < space.jump_pages.size()) {
     for (std::uint64_t i = 0; i < pages; ++i) {
       const std::uint64_t page = page_of(span.first) + (i << kPageBits);
-      drop_page_jumps(space, page, 0);
-      space.jump_pages.erase(page);
+      if (space.jump_pages.erase(page) != 0) drop_page_jumps(space, page);
     }
     return;
   }
   std::erase_if(space.jump_pages, [&](std::uint64_t page) {
     const bool covered = page - span.first <= span.last - span.first;
-    if (covered) drop_page_jumps(space, page, 0);
+    if (covered) drop_page_jumps(space, page);
     return covered;
   });
 }

@@ -120,8 +120,9 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   void forget_table(std::uint64_t ram_page);
   void invalidate_in(AddressSpace& space, const Span& span);
   void drop_jumps(AddressSpace& space, const Span& span);
-  /// Drops the jump entries of one page, from this offset on.
-  void drop_page_jumps(AddressSpace& space, std::uint64_t page, std::uint64_t from) const;
+  void drop_page_jumps(AddressSpace& space, std::uint64_t page) const;
+  /// Drops those of a page's jump entries whose instruction may reach into the next page.
+  void drop_crossing_jumps(AddressSpace& space, std::uint64_t page) const;
   /// Takes over what the address space that ran before knows of a page, if it maps the page alike.
   void inherit_jumps(const ir::CoreState& state, std::uint64_t page);
   void clear(AddressSpace& space) const;
