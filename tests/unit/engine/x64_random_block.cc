@@ -15,6 +15,7 @@ using ir::Type;
 using ir::Value;
 
 constexpr unsigned kPointers[] = {4, 12};  ///< general registers that always point into memory
+constexpr std::uint32_t kStart = 16;       ///< page offset of the block
 
 std::uint64_t mix_helper(ir::CoreState*, std::uint64_t a, std::uint64_t b, std::uint64_t c) {
   return (a ^ (b * 3)) + (c << 7);
@@ -61,12 +62,12 @@ class Generator {
   void run() {
     ir::Block& block = b_.block();
     block.clear();
-    block.start_offset = 16;
+    block.start_offset = kStart;
     block.insn_count = static_cast<std::uint16_t>(1 + below(o_.insns));
     for (unsigned k = 0; k < block.insn_count; ++k) {
       if (below(3) != 0)
         for (auto& pool : pools_) pool.clear();
-      b_.insn_start(16 + k * 4, static_cast<std::uint16_t>(k));
+      b_.insn_start(kStart + k * 4, static_cast<std::uint16_t>(k));
       if (o_.memory && below(3) == 0) trapping();
       const unsigned ops = below(o_.ops_per_insn + 1);
       for (unsigned n = 0; n < ops; ++n) compute(0);
@@ -331,7 +332,11 @@ class Generator {
   }
 
   void finish() {
-    const auto target = [&]() -> std::int64_t { return below(3) == 0 ? 4096 + below(9000) : below(4096); };
+    // Never the block itself: the code would loop to the end of its budget, the interpreter runs one round.
+    const auto target = [&]() -> std::int64_t {
+      const std::int64_t offset = below(3) == 0 ? 4096 + below(9000) : below(4096);
+      return offset == kStart ? offset + 4 : offset;
+    };
     switch (below(5)) {
       case 0:
         return b_.jump(target());
