@@ -347,7 +347,7 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
                           .insn_count = lifted_.insn_count,
                           .crosses_page = crosses,
                           .second_page = fetched_.second_page.value_or(0),
-                          .code = std::move(*code),
+                          .code = *code,
                           .incoming = {}});
 }
 

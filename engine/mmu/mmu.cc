@@ -413,7 +413,7 @@ bool Mmu::write_in_page(ir::CoreState& s, std::uint64_t address, const Translati
 bool Mmu::read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigned size,
                      std::uint32_t access) {
   const auto kind = (access & ir::kAccessWriteIntent) ? ir::AccessKind::write : ir::AccessKind::read;
-  const unsigned room = static_cast<unsigned>(kPageSize - (address & kPageMask));
+  const auto room = static_cast<unsigned>(kPageSize - (address & kPageMask));
   const Translation* t = translate(s, address, kind, access);
   if (t == nullptr) return false;
   if (kind == ir::AccessKind::write && !s.alone) {
@@ -437,7 +437,7 @@ bool Mmu::read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigne
 
 bool Mmu::write_bytes(ir::CoreState& s, std::uint64_t address, const void* data, unsigned size,
                       std::uint32_t access) {
-  const unsigned room = static_cast<unsigned>(kPageSize - (address & kPageMask));
+  const auto room = static_cast<unsigned>(kPageSize - (address & kPageMask));
   const Translation* t = translate(s, address, ir::AccessKind::write, access);
   if (t == nullptr) return false;
   if (size <= room) return write_in_page(s, address, *t, data, size);

@@ -10,7 +10,6 @@ namespace {
 using engine::port::Channel;
 using engine::port::Input;
 using engine::port::Instant;
-using record::OutputTally;
 namespace store = traces::store;
 
 constexpr Instant kNever{Icount::max(), VirtualTime::max()};

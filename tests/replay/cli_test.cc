@@ -15,7 +15,6 @@
 namespace hindsight::tests {
 namespace {
 
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;

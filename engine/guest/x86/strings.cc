@@ -10,7 +10,6 @@
 namespace hindsight::engine::guest::x86 {
 namespace {
 
-using ir::Op;
 using ir::Type;
 using ir::Value;
 

@@ -62,7 +62,7 @@ bool BlockCompiler::surely_defines_flags(const Inst& inst) const {
 
 void BlockCompiler::clear_pending() {
   for (std::uint32_t m = pending_mask_; m != 0; m &= m - 1) {
-    const unsigned r = static_cast<unsigned>(__builtin_ctz(m));
+    const auto r = static_cast<unsigned>(__builtin_ctz(m));
     values_[pending_[r]].target = kNoReg;
   }
   pending_mask_ = 0;

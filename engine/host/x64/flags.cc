@@ -55,10 +55,8 @@ void BlockCompiler::clobber_flags(std::uint8_t live) {
       return;
     }
     sync_flags();
-  } else if (!saved_ && (live & ~(host_ | zero_)) == 0) {
-    saved_ = true;  // nobody will look
-  } else if (!saved_) {
-    saved_ = true;  // what is live is in the state
+  } else {
+    saved_ = true;  // nobody will look, or what is live is in the state
   }
   drop_recipe();
   host_ = 0, zero_ = 0;

@@ -6,7 +6,6 @@ namespace hindsight::engine::host::x64 {
 
 using ir::kFlagC;
 using ir::kFlagsAll;
-using ir::kFlagsNoCarry;
 using ir::kNoValue;
 
 namespace {

@@ -3,8 +3,6 @@
 
 namespace hindsight::engine::host::x64 {
 
-using ir::kNoValue;
-
 namespace {
 /// ModRM.rm of the second byte of RAX and RBX in an instruction without REX.
 constexpr unsigned kAh = 4, kBh = 7;

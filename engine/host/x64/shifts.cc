@@ -8,8 +8,6 @@ namespace hindsight::engine::host::x64 {
 
 using ir::kFlagA;
 using ir::kFlagC;
-using ir::kFlagP;
-using ir::kFlagS;
 using ir::kFlagsAll;
 using ir::kFlagsCV;
 using ir::kFlagV;

@@ -12,8 +12,6 @@
 namespace hindsight::engine::host::x64 {
 
 using ir::kFlagsAll;
-using ir::kNoValue;
-using ir::X87Arithmetic;
 using ir::X87Format;
 using ir::X87Kind;
 using ir::X87Operands;
