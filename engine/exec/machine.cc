@@ -221,8 +221,10 @@ bool Machine::step_alone() {
             ir::print(*block));
   cpu_.irq_shadow = 0;
   cpu_.alone = 1;
+  cpu_.watch_data = guest_.watches_data(cpu_) ? 1 : 0;
   interp::Outcome outcome = interpreter_.run(*block, cpu_);
   cpu_.alone = 0;
+  cpu_.watch_data = 0;
   cpu_.leave = 0;
   if (outcome == interp::Outcome::completed) guest_.after_instruction(cpu_);
   return cpu_.trap.kind == ir::TrapKind::none || deliver_trap();

@@ -141,7 +141,8 @@ struct alignas(64) CoreState {
   std::uint8_t halted;  ///< waiting for an interrupt
   std::uint8_t leave;   ///< a helper asks to be back in the run loop after this instruction
   std::uint8_t irq_shadow;  ///< interrupts are held off until one more instruction has retired
-  std::uint8_t pad_[2];
+  std::uint8_t watch_data;  ///< MemoryOps tell the guest of each access (while an instruction runs alone)
+  std::uint8_t pad_[1];
   const MemoryOps* memory;
   void* environment;         ///< the run loop's object, for MemoryOps
   std::uint64_t host_stack;  ///< generated code's way home

@@ -102,6 +102,9 @@ class Guest {
   virtual void after_instruction(CoreState& state) = 0;
   /// The next instruction must be executed alone (interrupt shadow, single-step flag, armed breakpoints).
   [[nodiscard]] virtual bool must_run_alone(const CoreState& state) const = 0;
+  /// Data breakpoints are armed: data_accessed wants to hear of every access of each instruction.
+  [[nodiscard]] virtual bool watches_data(const CoreState& state) const = 0;
+  virtual void data_accessed(CoreState& state, std::uint64_t address, std::uint32_t size, bool write) = 0;
   /// One line: where the CPU is.
   [[nodiscard]] virtual std::string describe(const CoreState& state) const = 0;
   /// Every register for people, several lines.

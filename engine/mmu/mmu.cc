@@ -476,6 +476,11 @@ std::byte* Mmu::span(ir::CoreState& s, std::uint64_t address, bool write, std::u
 struct Operations {
   static Mmu& mmu(ir::CoreState* s) { return *static_cast<Mmu*>(s->environment); }
 
+  /// After an access that succeeded.
+  static void tell(ir::CoreState* s, std::uint64_t address, std::uint32_t size, bool write) {
+    if (s->watch_data && s->trap.kind == ir::TrapKind::none)
+      mmu(s).guest_.data_accessed(*s, address, size, write);
+  }
   static std::uint64_t load(ir::CoreState* s, std::uint64_t address, std::uint32_t size,
                             std::uint32_t access) {
     std::uint64_t value = 0;
@@ -484,6 +489,7 @@ struct Operations {
       std::memcpy(&value, reinterpret_cast<const void*>(address + entry.addend), size);
     else
       mmu(s).read_bytes(*s, address, &value, size, access);
+    tell(s, address, size, false);
     return value;
   }
   static void store(ir::CoreState* s, std::uint64_t address, std::uint64_t value, std::uint32_t size,
@@ -493,16 +499,19 @@ struct Operations {
       std::memcpy(reinterpret_cast<void*>(address + entry.addend), &value, size);
     else
       mmu(s).write_bytes(*s, address, &value, size, access);
+    tell(s, address, size, true);
   }
   static void load16(ir::CoreState* s, std::uint64_t address, std::uint32_t access) {
     mmu(s).read_bytes(*s, address, s->wide, 16, access);
+    tell(s, address, 16, false);
   }
   static void store16(ir::CoreState* s, std::uint64_t address, std::uint32_t access) {
     mmu(s).write_bytes(*s, address, s->wide, 16, access);
+    tell(s, address, 16, true);
   }
   static std::byte* span(ir::CoreState* s, std::uint64_t address, bool write, std::uint32_t access,
                          std::uint64_t* length) {
-    return mmu(s).span(*s, address, write, access, length);
+    return s->watch_data ? nullptr : mmu(s).span(*s, address, write, access, length);
   }
   static void probe_write(ir::CoreState* s, std::uint64_t address, std::uint32_t size, std::uint32_t access) {
     for (std::uint32_t at = 0; at < size; at += 16) {

@@ -133,6 +133,12 @@ bool X86Guest::deliver_interrupt(ir::CoreState& state, std::uint8_t vector) {
 }
 void X86Guest::after_instruction(ir::CoreState& state) { x86::after_instruction(cpu_of(state)); }
 bool X86Guest::must_run_alone(const ir::CoreState& state) const { return x86::must_run_alone(cpu_of(state)); }
+bool X86Guest::watches_data(const ir::CoreState& state) const {
+  return (cpu_of(state).dr[7] & debug::kEnables) != 0;
+}
+void X86Guest::data_accessed(ir::CoreState& state, std::uint64_t address, std::uint32_t size, bool write) {
+  note_data_access(cpu_of(state), address, size, write);
+}
 
 std::string X86Guest::describe(const ir::CoreState& core) const {
   const CpuState& s = cpu_of(core);

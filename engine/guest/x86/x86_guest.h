@@ -31,6 +31,8 @@ class X86Guest final : public ir::Guest {
   [[nodiscard]] bool deliver_interrupt(ir::CoreState& state, std::uint8_t vector) override;
   void after_instruction(ir::CoreState& state) override;
   [[nodiscard]] bool must_run_alone(const ir::CoreState& state) const override;
+  [[nodiscard]] bool watches_data(const ir::CoreState& state) const override;
+  void data_accessed(ir::CoreState& state, std::uint64_t address, std::uint32_t size, bool write) override;
   [[nodiscard]] std::string describe(const ir::CoreState& state) const override;
   [[nodiscard]] std::string dump(const ir::CoreState& state) const override;
 

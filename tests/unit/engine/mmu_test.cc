@@ -46,6 +46,17 @@ class OneLevelGuest final : public ir::Guest {
   [[nodiscard]] bool deliver_interrupt(ir::CoreState&, std::uint8_t) override { return false; }
   void after_instruction(ir::CoreState&) override {}
   [[nodiscard]] bool must_run_alone(const ir::CoreState&) const override { return false; }
+  [[nodiscard]] bool watches_data(const ir::CoreState&) const override { return false; }
+  void data_accessed(ir::CoreState&, std::uint64_t address, std::uint32_t size, bool write) override {
+    accesses.push_back({address, size, write});
+  }
+  struct Access {
+    std::uint64_t address;
+    std::uint32_t size;
+    bool write;
+    bool operator==(const Access&) const = default;
+  };
+  std::vector<Access> accesses;
   [[nodiscard]] std::string describe(const ir::CoreState&) const override { return "one-level"; }
   [[nodiscard]] std::string dump(const ir::CoreState&) const override { return "one-level\n"; }
 
@@ -245,6 +256,15 @@ TEST_F(MmuTest, AStoreAfterAnEpochEndsDirtiesItsPageAgain) {
   std::vector<std::uint64_t> dirty;
   memory_->for_each_dirty_after(epoch, [&](std::uint64_t page) { dirty.push_back(page); });
   EXPECT_EQ(dirty, (std::vector<std::uint64_t>{0x31}));
+}
+
+TEST_F(MmuTest, AWatchingGuestHearsOfEachAccessThatSucceeds) {
+  state_.alone = state_.watch_data = 1;
+  (void)load(0x1000, 4);
+  store(0x2008, 1);
+  store(0x9000, 1);  // not mapped
+  EXPECT_TRUE(trapped());
+  EXPECT_EQ(guest_.accesses, (std::vector<OneLevelGuest::Access>{{0x1000, 4, false}, {0x2008, 8, true}}));
 }
 
 TEST_F(MmuTest, DeviceAccessAsksToRunAlone) {
