@@ -185,7 +185,7 @@ bool SlirpNetwork::tcp_connected() {
   if (text == nullptr) return false;
   constexpr std::string_view kTag = "TCP[";
   const std::string_view info(text);
-  for (std::size_t at = info.find(kTag); at != info.npos; at = info.find(kTag, at + 1)) {
+  for (std::size_t at = info.find(kTag); at != std::string_view::npos; at = info.find(kTag, at + 1)) {
     const std::string_view state = info.substr(at + kTag.size(), info.find(']', at) - at - kTag.size());
     const bool at_rest =
         state == "HOST_FORWARD" || state == "CLOSED" || state == "LISTEN" || state == "TIME_WAIT";
