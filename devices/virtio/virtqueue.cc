@@ -152,7 +152,7 @@ bool Virtqueue::walk(std::uint64_t table, unsigned count, unsigned first, bool i
     if ((descriptor.flags & kDescIndirect) != 0) {
       // virtio 1.2, 2.7.5.3.1: negotiated, not nested, and never together with NEXT.
       if (!indirect_ || indirect || (descriptor.flags & kDescNext) != 0) return false;
-      const std::uint32_t rows = descriptor.length / kDescriptorSize;
+      const auto rows = static_cast<std::uint32_t>(descriptor.length / kDescriptorSize);
       if (descriptor.length % kDescriptorSize != 0 || rows == 0 || rows > kMaxChain) return false;
       return walk(descriptor.address, rows, 0, true, out);
     }
