@@ -178,10 +178,10 @@ bool Machine::execute() {
       if (exit.kind == ExitKind::leave) return cpu_.leave = 0, true;
       if (exit.kind == ExitKind::budget) break;
       // unlinked or lookup: control may go on without another look
-      const std::uint64_t resets = counters_.code_cache_resets;
+      const std::uint64_t resets = code_cache_resets_;
       CachedBlock* next = block_at(cpu_.pc);
       if (next == nullptr || next->insn_count > cpu_.budget) break;
-      const bool site_lives = exit.kind == ExitKind::unlinked && counters_.code_cache_resets == resets;
+      const bool site_lives = exit.kind == ExitKind::unlinked && code_cache_resets_ == resets;
       if (site_lives && next->crosses_page) generator_.link_through_table(exit.site);
       if (site_lives && !next->crosses_page) blocks_.link(exit.site, *next);
       block = next;
@@ -213,7 +213,6 @@ bool Machine::deliver_trap() {
 // -----------------------------------------------------------------------------------
 
 bool Machine::step_alone() {
-  ++counters_.alone;
   const ir::Block* block = single_step_block();
   if (block == nullptr) return deliver_trap();
   if (trace_)
@@ -261,7 +260,6 @@ const ir::Block* Machine::single_step_block() {
 /// Lifts at pc into lifted_. False: the fetch beyond the page faulted and cpu_.trap is set.
 bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_insns, bool alone) {
   const std::uint64_t offset = pc & kPageMask, room = kPageSize - offset;
-  fetched_.ram_page = ram_page;
   fetched_.second_page.reset();
   fetched_.size = room;
   std::memcpy(fetched_.bytes.data(), memory_->page(ram_page) + offset, room);
@@ -331,7 +329,7 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
     if (options_.optimise || !pass.optional) pass.run(lifted_);
   auto code = generator_.compile(lifted_);
   if (!code) {
-    ++counters_.code_cache_resets;
+    ++code_cache_resets_;
     blocks_.clear();
     mmu_.forget_jumps();
     code = generator_.compile(lifted_);
@@ -340,8 +338,6 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
     memory_->mark(ram_page, mmu::PhysicalMemory::kCode);
     if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
   }
-  ++counters_.blocks_translated;
-  counters_.instructions_translated += lifted_.insn_count;
   const GuestPhys start = memory_->address_of(ram_page) + (pc & kPageMask);
   return &blocks_.insert({.key = start.value ^ cpu_.mode,
                           .start = start,

@@ -47,11 +47,6 @@ struct MachineOptions {
   std::uint64_t code_cache_bytes = std::uint64_t{64} << 20;
 };
 
-/// What the engine did, for reports and benchmarks.
-struct MachineCounters {
-  std::uint64_t blocks_translated = 0, instructions_translated = 0, alone = 0, code_cache_resets = 0;
-};
-
 class Machine final : public port::Machine,
                       public port::HostPort,
                       public port::PowerControl,
@@ -73,7 +68,6 @@ class Machine final : public port::Machine,
               std::map<port::Channel, port::InputHandler*> inputs);
   /// Drops all that is cached of the CPU's and memory's state, after either was changed from outside.
   void state_changed();
-  [[nodiscard]] const MachineCounters& counters() const { return counters_; }
 
   // port::Machine
   [[nodiscard]] port::Instant now() const override { return {icount(), now_at(icount())}; }
@@ -113,7 +107,6 @@ class Machine final : public port::Machine,
   };
   /// Bytes at pc as a LiftRequest wants them.
   struct Fetched {
-    std::uint64_t ram_page = 0;
     std::optional<std::uint64_t> second_page;
     std::array<std::uint8_t, kPageSize + 16> bytes;
     std::size_t size = 0;
@@ -170,7 +163,7 @@ class Machine final : public port::Machine,
   ir::Block lifted_;
   std::unordered_map<std::uint64_t, SingleStep> single_steps_;
   std::unordered_set<std::uint64_t> io_sites_;  ///< physical addresses of instructions that reached a device
-  MachineCounters counters_;
+  std::uint64_t code_cache_resets_ = 0;
   bool trace_;  ///< --log=exec:trace: tell every instruction executed alone
 };
 
