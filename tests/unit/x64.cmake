@@ -5,3 +5,9 @@ hindsight_test(x64_code_generator_test
 hindsight_test(x64_random_test
   SOURCES engine/x64_random_test.cc engine/x64_random_block.cc engine/x64_machine.cc
   DEPS engine_host_x64 engine_interp engine_ir)
+
+# The emitter, judged by another assembler and another decoder.
+find_package(asmjit REQUIRED)
+find_package(Zydis REQUIRED)
+hindsight_test(x64_emitter_test SOURCES engine/x64_emitter_test.cc engine/x64_emitter_judge.cc
+  DEPS engine_host_x64 asmjit::asmjit Zydis::Zydis fmt::fmt)
