@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/guest/x86/system_bits.h"
 
 namespace hindsight::tests::support {
 
@@ -58,6 +59,7 @@ BareMachine::BareMachine(exec::EngineKind engine) {
   boot.data_selector = kDataSelector;
   x86::apply_boot(*cpu_, boot);
   cpu_->idtr = {kIdt, 0xFFF};
+  cpu_->cr4 |= x86::cr4::kOsfxsr;
   machine_->attach(wire_, {&part_}, {});
 }
 

@@ -6,6 +6,7 @@
 #include "engine/guest/x86/integer_helpers.h"
 #include "engine/guest/x86/lift_integer.h"
 #include "engine/guest/x86/segment_address.h"
+#include "engine/guest/x86/system_exceptions.h"
 
 namespace hindsight::engine::guest::x86 {
 namespace {
@@ -296,7 +297,9 @@ std::uint64_t StringRun::finish(bool stop) {
     state.trap = {};  // what is done stays done; the instruction comes again for the rest
   }
   if (done_ > 1) state.budget -= static_cast<std::int64_t>(done_ - 1);
-  return stop || read_register(kRcx) == 0 ? next_pc_ : this_pc_;
+  if (stop || read_register(kRcx) == 0) return next_pc_;
+  if (state.alone != 0) state.stepping |= stepping::kRepeating;
+  return this_pc_;
 }
 
 // Single iterations, in IR

@@ -279,13 +279,17 @@ void after_instruction(CpuState& state) {
   state.stepping = 0;
   const bool tf_now = (state.rflags_system & flag::kTf) != 0;
   const bool tf = (said & stepping::kTfWasSet) != 0 || (tf_now && (said & stepping::kTfWasClear) == 0);
-  if ((said & stepping::kRfLoaded) == 0) state.rflags_system &= ~flag::kRf;
+  // RF holds until the last iteration of a repeated string instruction (SDM vol. 3, 17.3.1.1).
+  const bool repeating = (said & stepping::kRepeating) != 0;
+  if ((said & stepping::kRfLoaded) == 0 && !repeating) state.rflags_system &= ~flag::kRf;
   // MOV SS and POP SS hold debug exceptions off as well (SDM vol. 3, 6.8.3).
   if (state.irq_shadow == kShadowMovSs) return;
   std::uint64_t conditions = said >> stepping::kHitShift;
   if (tf) conditions |= debug::kBs;
-  if ((state.dr[7] & debug::kEnables) != 0 && (state.rflags_system & flag::kRf) == 0)
+  if ((state.dr[7] & debug::kEnables) != 0 && (state.rflags_system & flag::kRf) == 0 && !repeating)
     conditions |= instruction_breakpoints(state);
+  // What is reported in between goes on with RF set, likewise.
+  if (conditions != 0 && repeating) state.rflags_system |= flag::kRf;
   if (conditions != 0) state.trap = {ir::TrapKind::guest, exception::kDb, 0, 0, conditions};
 }
 

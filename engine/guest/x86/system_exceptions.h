@@ -53,6 +53,7 @@ constexpr std::uint64_t kGd = 1u << 13, kEnables = 0xFFu;
 namespace stepping {
 constexpr std::uint8_t kTfWasClear = 1, kTfWasSet = 2;  ///< TF at the start of an instruction that changed it
 constexpr std::uint8_t kRfLoaded = 4;                   ///< the instruction loaded RF
+constexpr std::uint8_t kRepeating = 8;                  ///< a repeated string instruction is not at its end
 constexpr unsigned kHitShift = 4;                       ///< 4 bits: data breakpoints hit
 }  // namespace stepping
 

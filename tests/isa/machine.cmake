@@ -1,0 +1,4 @@
+# Guest programs on the engine's machine without a board, on both engines.
+find_package(asmjit REQUIRED)
+hindsight_test(interrupt_shadow_test SOURCES interrupt_shadow_test.cc DEPS tests_bare_machine asmjit::asmjit)
+hindsight_test(data_breakpoints_test SOURCES data_breakpoints_test.cc DEPS tests_bare_machine asmjit::asmjit)
