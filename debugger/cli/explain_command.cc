@@ -108,7 +108,9 @@ std::string guest_text(const x86::Decoder& decoder, const ExplainOptions& option
 
 std::string host_text(const ir::RegisterTable& registers, const ir::Block& block) {
   constexpr std::size_t kCache = std::size_t{1} << 20;
-  x64::CodeGenerator generator(registers, kCache);
+  auto cache = x64::CodeCache::create(kCache);
+  if (!cache) return fmt::format("host code: {}\n", cache.failure().message);
+  x64::CodeGenerator generator(registers, std::move(*cache));
   const auto code = generator.compile(block);
   if (!code) return "host code: does not fit\n";
   return fmt::format("host code, {} bytes and {} out of line:\n{}", code->size, code->cold_size,

@@ -86,6 +86,8 @@ class PcMachine final : public BuiltMachine {
     pc_->power_on();
     x86::reset(cpu_);
     const Result<BootState> boot = pc_->boot_linux({files.kernel, files.initrd, config.command_line});
+    if (!boot && !files.kernel_path.empty())
+      return error("{}: {}", files.kernel_path, boot.failure().message);
     if (!boot) return boot.failure();
     x86::apply_boot(cpu_, registers_for(*boot));
     std::vector<port::Stateful*> parts{&cpu_part_};

@@ -19,6 +19,7 @@ namespace hindsight::debugger::cli {
 /// Contents of the files the board boots from.
 struct BootFiles {
   traces::store::Bytes kernel, initrd;
+  std::string kernel_path = {};  ///< how complaints about the kernel begin, if it is a file
 };
 
 /// The machine and all it stands on.

@@ -123,7 +123,7 @@ Status make_room(const RunOptions& options) {
 int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
              engine::port::Machine*& running) {
   auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());
-  if (!built) return complain(kBadInput, fmt::format("{}: {}", options.kernel, built.failure().message));
+  if (!built) return complain(kBadInput, built.failure().message);
   engine::port::Machine& machine = (*built)->machine();
   running = &machine;
   greet(host, "running");
@@ -165,7 +165,7 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
   config.initrd = (*writer)->put_blob(base_name(options.initrd), files.initrd);
   replay::record::Recorder recorder(host.source(), host.sink(), **writer);
   auto built = build_machine(config, files, options.engine, recorder, recorder);
-  if (!built) return give_up(fmt::format("{}: {}", options.kernel, built.failure().message));
+  if (!built) return give_up(built.failure().message);
   if (const Status begun = (*writer)->begin(config); !begun) return give_up(begun.failure().message);
   engine::port::Machine& machine = (*built)->machine();
   running = &machine;
@@ -199,6 +199,7 @@ int run_command(const RunOptions& options) {
   const Result<store::Bytes> kernel = read_file(options.kernel);
   if (!kernel) return complain(kBadInput, kernel.failure().message);
   files.kernel = *kernel;
+  files.kernel_path = options.kernel;
   if (!options.initrd.empty()) {
     const Result<store::Bytes> initrd = read_file(options.initrd);
     if (!initrd) return complain(kBadInput, initrd.failure().message);

@@ -23,19 +23,22 @@ Result<std::unique_ptr<Machine>> Machine::create(const MachineOptions& options, 
                                                  port::OutputSink& sink) {
   auto memory = mmu::PhysicalMemory::create(options.ram_bytes);
   if (!memory) return memory.failure();
-  return std::unique_ptr<Machine>(new Machine(options, guest, cpu, source, sink, std::move(*memory)));
+  auto code = host::x64::CodeCache::create(options.code_cache_bytes);
+  if (!code) return code.failure();
+  return std::unique_ptr<Machine>(
+      new Machine(options, guest, cpu, source, sink, std::move(*memory), std::move(*code)));
 }
 
 Machine::Machine(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu,
                  port::NondetSource& source, port::OutputSink& sink,
-                 std::unique_ptr<mmu::PhysicalMemory> memory)
+                 std::unique_ptr<mmu::PhysicalMemory> memory, host::x64::CodeCache code)
     : options_(options),
       guest_(guest),
       cpu_(cpu),
       source_(source),
       sink_(sink),
       memory_(std::move(memory)),
-      generator_(guest.registers(), options.code_cache_bytes),
+      generator_(guest.registers(), std::move(code)),
       blocks_(*memory_, generator_),
       mmu_(*memory_, bus_, guest, blocks_, generator_.invalid_jump()),
       trace_(log::enabled("exec", log::Level::trace)) {

@@ -89,7 +89,7 @@ class Machine final : public port::Machine,
 
  private:
   Machine(const MachineOptions& options, ir::Guest& guest, ir::CoreState& cpu, port::NondetSource& source,
-          port::OutputSink& sink, std::unique_ptr<mmu::PhysicalMemory> memory);
+          port::OutputSink& sink, std::unique_ptr<mmu::PhysicalMemory> memory, host::x64::CodeCache code);
 
   class DeviceClock final : public port::Clock {
    public:

@@ -31,7 +31,8 @@ const char* name(Rung rung) {
 
 Ladder::Ladder()
     : memory_(guest_),
-      generator_(std::make_unique<x64::CodeGenerator>(guest_.registers(), kCodeCache)),
+      generator_(std::make_unique<x64::CodeGenerator>(guest_.registers(),
+                                                      std::move(x64::CodeCache::create(kCodeCache).value()))),
       page_(kPage, 0xCC) {}
 Ladder::~Ladder() = default;
 

@@ -202,6 +202,24 @@ TEST_F(CommandLine, AnExistingTraceIsReplacedOnlyByForceAndAnythingElseNever) {
   EXPECT_THAT(refused.text, HasSubstr("--force replaces only a trace"));
 }
 
+TEST_F(CommandLine, ALimitOnFileSizesBelowTheCodeCacheDoesNotConcernTheTranslator) {
+  const Outcome ran = run("ulimit -f 1000; exec " HINDSIGHT_EXECUTABLE " run --kernel " + path("kernel") +
+                          " --memory 16M --input " + path("typed"));
+  EXPECT_EQ(ran.code, 0) << ran.text;
+  EXPECT_THAT(ran.text, StartsWith("Hello."));
+  const Outcome recorded = run("ulimit -f 1000; exec " HINDSIGHT_EXECUTABLE " " + record());
+  EXPECT_EQ(recorded.code, 0) << recorded.text;
+}
+
+TEST_F(CommandLine, TooLittleAddressSpaceForTranslatedCodeIsOneLineAndTheHostsFailure) {
+  const Outcome ran =
+      run("ulimit -v 1500000; exec " HINDSIGHT_EXECUTABLE " run --engine jit:cache=1000M --kernel " +
+          path("kernel") + " --memory 16M --input " + path("typed"));
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_EQ(ran.text,
+            "hindsight: no room for 1000 MiB of translated code a second time: Cannot allocate memory\n");
+}
+
 TEST_F(CommandLine, WrongUsageAndBadFilesHaveTheirExitCodes) {
   EXPECT_EQ(hindsight("").code, 2);
   EXPECT_EQ(hindsight("record --frobnicate").code, 2);

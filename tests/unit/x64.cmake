@@ -11,3 +11,4 @@ find_package(asmjit REQUIRED)
 find_package(Zydis REQUIRED)
 hindsight_test(x64_emitter_test SOURCES engine/x64_emitter_test.cc engine/x64_emitter_judge.cc
   DEPS engine_host_x64 asmjit::asmjit Zydis::Zydis fmt::fmt)
+hindsight_test(x64_code_cache_test SOURCES engine/x64_code_cache_test.cc DEPS engine_host_x64)

@@ -1,20 +1,29 @@
-// Memory that holds generated code: one memfd mapped twice, once to be written and once to be executed, so
-// that no page is ever both. Halved into a hot and a cold region, so that rarely run paths do not dilute the
-// instruction cache. Owned by the code generator; its thread.
+// Memory that holds generated code: the same pages mapped twice, once to be written and once to be executed,
+// so that no page is ever both. No file stands behind them, so a limit on file sizes does not concern them.
+// Halved into a hot and a cold region, so that rarely run paths do not dilute the instruction cache. Owned by
+// the code generator; its thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+
+#include "engine/base/result.h"
 
 namespace hindsight::engine::host::x64 {
 
 class CodeCache {
  public:
-  /// Aborts with a clear message if the host refuses executable memory.
-  explicit CodeCache(std::size_t bytes);
+  /// Of at least 256 KiB, at most 1 GiB. Fails when the host has no memory for it or refuses executable
+  /// memory.
+  static Result<CodeCache> create(std::size_t bytes);
   ~CodeCache();
-  CodeCache(const CodeCache&) = delete;
-  CodeCache& operator=(const CodeCache&) = delete;
+  CodeCache(CodeCache&& other) noexcept
+      : bytes_(std::exchange(other.bytes_, 0)),
+        hot_bytes_(other.hot_bytes_),
+        write_(other.write_),
+        execute_(other.execute_) {}
+  CodeCache& operator=(CodeCache&&) = delete;
 
   /// Addresses for writing. Displacements within the cache are the same in both mappings.
   [[nodiscard]] std::uint8_t* begin() const { return write_; }
@@ -35,7 +44,9 @@ class CodeCache {
   }
 
  private:
-  std::size_t bytes_, hot_bytes_;
+  CodeCache(std::size_t bytes, void* write, void* execute);
+
+  std::size_t bytes_, hot_bytes_;  ///< moved from: no bytes
   std::uint8_t* write_;
   std::uint8_t* execute_;
 };

@@ -51,7 +51,7 @@ void check_host() {
 }  // namespace
 
 struct CodeGenerator::Impl {
-  explicit Impl(std::size_t bytes) : cache(bytes), compiler(layout) {}
+  explicit Impl(CodeCache memory) : cache(std::move(memory)), compiler(layout) {}
   CodeCache cache;
   Layout layout;
   BlockCompiler compiler;
@@ -59,8 +59,8 @@ struct CodeGenerator::Impl {
   std::uint8_t* first_block = nullptr;
 };
 
-CodeGenerator::CodeGenerator(const ir::RegisterTable& registers, std::size_t cache_bytes)
-    : impl_(std::make_unique<Impl>(std::max<std::size_t>(cache_bytes, 256 * 1024))) {
+CodeGenerator::CodeGenerator(const ir::RegisterTable& registers, CodeCache cache)
+    : impl_(std::make_unique<Impl>(std::move(cache))) {
   check_host();
   Impl& m = *impl_;
   m.layout.pin(registers.general);

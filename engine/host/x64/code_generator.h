@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/host/x64/code_cache.h"
 #include "engine/ir/guest.h"
 #include "engine/ir/ir.h"
 
@@ -49,7 +50,7 @@ struct ExitInfo {
 class CodeGenerator {
  public:
   /// `registers` must outlive the generator.
-  CodeGenerator(const ir::RegisterTable& registers, std::size_t cache_bytes);
+  CodeGenerator(const ir::RegisterTable& registers, CodeCache cache);
   ~CodeGenerator();
   CodeGenerator(const CodeGenerator&) = delete;
   CodeGenerator& operator=(const CodeGenerator&) = delete;

@@ -22,6 +22,7 @@ using engine::exec::EngineKind;
 using support::BareMachine;
 
 constexpr unsigned kInsns = 16;
+constexpr std::size_t kCodeCache = std::size_t{4} << 20;
 constexpr std::array<std::uint8_t, 54> kBlock = {
     0x48, 0x8b, 0x47, 0x08,  // mov rax, [rdi+8]
     0x48, 0x01, 0xf0,        // add rax, rsi
@@ -86,7 +87,7 @@ void compile_block(benchmark::State& state) {
   x86::X86Guest guest;
   ir::Block block = lifted(guest);
   optimise(block);
-  x64::CodeGenerator generator(guest.registers(), std::size_t{4} << 20);
+  x64::CodeGenerator generator(guest.registers(), std::move(x64::CodeCache::create(kCodeCache).value()));
   for (auto _ : state) {
     if (!generator.compile(block)) generator.reset();
   }
@@ -96,7 +97,7 @@ BENCHMARK(compile_block);
 
 void translate_block(benchmark::State& state) {
   x86::X86Guest guest;
-  x64::CodeGenerator generator(guest.registers(), std::size_t{4} << 20);
+  x64::CodeGenerator generator(guest.registers(), std::move(x64::CodeCache::create(kCodeCache).value()));
   for (auto _ : state) {
     ir::Block block = lifted(guest);
     optimise(block);

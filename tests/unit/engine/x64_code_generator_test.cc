@@ -20,7 +20,7 @@ using test::vec_at;
 
 class X64CodeGenerator : public testing::Test {
  protected:
-  X64CodeGenerator() : generator_(test::register_table(), 1 << 20) {
+  X64CodeGenerator() : generator_(test::register_table(), std::move(CodeCache::create(1 << 20).value())) {
     machine_.clear_jumps(generator_.invalid_jump());
   }
 

@@ -63,7 +63,8 @@ std::string differences(const Machine& want, const Machine& got) {
 }
 
 void run_differential(std::uint64_t seed, unsigned rounds, const RandomOptions& options, bool passes) {
-  host::x64::CodeGenerator generator(register_table(), 4 << 20);
+  host::x64::CodeGenerator generator(register_table(),
+                                     std::move(host::x64::CodeCache::create(4 << 20).value()));
   interp::Interpreter interpreter;
   Machine a, b;
   b.clear_jumps(generator.invalid_jump());
