@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "debugger/symbols/kernel_symbols.h"
+#include "debugger/symbols/modules.h"
 #include "tests/replay/guest_harness.h"
 #include "tests/replay/symbols_guest.h"
 
@@ -13,6 +14,8 @@ namespace {
 
 using debugger::symbols::CpuView;
 using debugger::symbols::KernelSymbols;
+using debugger::symbols::Module;
+using debugger::symbols::read_modules;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -79,6 +82,47 @@ TEST_F(SymbolsGuestTest, SaysThatNoKernelIsMappedYet) {
   const auto symbols = KernelSymbols::find(guest.view().memory);
   ASSERT_FALSE(symbols);
   EXPECT_THAT(symbols.failure().message, StartsWith("no kernel is mapped at ffffffff80000000"));
+}
+
+TEST_F(SymbolsGuestTest, NamesTheModulesAndTheirSymbols) {
+  SymbolsGuest guest(kernel_, initrd_, "quiet hs.modules=1");
+  ASSERT_TRUE(guest.run_to("# "));
+  const CpuView cpu = guest.view();
+  const KernelSymbols symbols = symbols_of(guest);
+  const auto start = std::chrono::steady_clock::now();
+  const auto modules = read_modules(cpu.memory, symbols);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  fmt::print("{} modules in {:.1f} ms\n", modules.size(), took.count() * 1000);
+  std::istringstream listed(guest.shell("cut -d' ' -f1,6 /proc/modules"));
+  std::string name, address;
+  std::size_t index = 0;
+  for (; listed >> name >> address; ++index) {
+    ASSERT_LT(index, modules.size()) << name;
+    const Module& module = modules[index];
+    EXPECT_EQ(module.name, name);
+    EXPECT_EQ(module.text.begin.value, std::stoull(address, nullptr, 16)) << name;
+    EXPECT_GT(module.text.size(), 0u) << name;
+    EXPECT_GT(module.orc.count, 0u) << name;
+  }
+  EXPECT_EQ(index, modules.size());
+  EXPECT_GE(index, 5u);
+  std::istringstream said(guest.shell("grep ' [tT] .*\\[' /proc/kallsyms | awk 'NR % 20 == 0'"));
+  // There a capital letter says that the symbol is exported, which is not in the module's table.
+  std::string type, owner;
+  std::size_t seen = 0;
+  for (; said >> address >> type >> name >> owner; ++seen) {
+    const auto module =
+        std::ranges::find_if(modules, [&](const auto& each) { return "[" + each.name + "]" == owner; });
+    ASSERT_NE(module, modules.end()) << owner;
+    EXPECT_TRUE(std::ranges::any_of(module->symbols.find(name),
+                                    [&](const auto& symbol) {
+                                      return symbol.address.value == std::stoull(address, nullptr, 16) &&
+                                             std::tolower(symbol.type) == std::tolower(type[0]) &&
+                                             symbol.full_name() == name + " " + owner;
+                                    }))
+        << address << " " << name << " " << owner;
+  }
+  EXPECT_GT(seen, 50u);
 }
 
 }  // namespace
