@@ -61,12 +61,14 @@ std::uint32_t text_size_at(const Fields& fields, std::uint64_t at) {
   return 0;
 }
 
-Range find_text(const Fields& fields) {
+/// The module's memory, its code first.
+std::vector<Range> find_memory(const Fields& fields) {
+  std::vector<Range> found;
   for (std::uint64_t at = kSearchFrom; at < fields.size(); at += 8) {
     const GuestVirt base{fields.word(at)};
-    if (const std::uint32_t size = text_size_at(fields, at)) return {base, base + size};
+    if (const std::uint32_t size = text_size_at(fields, at)) found.push_back({base, base + size});
   }
-  return {};
+  return found;
 }
 
 /// Where struct module keeps `kallsyms`: once a module lives, it points to the field behind itself.
@@ -106,6 +108,19 @@ OrcTable find_orc(const MemoryView& memory, const Fields& fields, const Range& t
   for (std::uint64_t at = kSearchFrom; at < fields.size(); at += 8) {
     const OrcTable orc{GuestVirt{fields.word(at + 8)}, GuestVirt{fields.word(at + 16)}, fields.half(at)};
     if (plausible(memory, orc, text)) return orc;
+  }
+  return {};
+}
+
+/// Of the rest of the module's memory what holds code that the tables speak of: that of its initialisation.
+Range find_init_text(const MemoryView& memory, const std::vector<Range>& rest, const OrcTable& orc,
+                     const Range& text) {
+  for (const std::uint32_t index : {0u, orc.count - 1}) {
+    const GuestVirt code = orc.count != 0 ? code_of(memory, orc, index) : GuestVirt{};
+    if (text.contains(code)) continue;
+    for (const Range& range : rest) {
+      if (range.contains(code)) return range;
+    }
   }
   return {};
 }
@@ -170,8 +185,11 @@ std::vector<Module> read_modules(const MemoryView& memory, const KernelSymbols& 
     module.name = *name;
     module.address = address;
     module.state = static_cast<Module::State>(*state);
-    module.text = find_text(fields);
+    const std::vector<Range> parts = find_memory(fields);
+    if (parts.empty()) continue;
+    module.text = parts.front();
     module.orc = find_orc(memory, fields, module.text);
+    module.init_text = find_init_text(memory, parts, module.orc, module.text);
   }
   std::size_t symbols = 0;
   for (std::size_t i = 0; i < modules.size(); ++i) {

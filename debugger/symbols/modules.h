@@ -27,6 +27,7 @@ struct Module {
   GuestVirt address{};  ///< of its struct module
   State state = State::live;
   Range text{};         ///< of its code; empty when it was not found
+  Range init_text{};    ///< of the code that initialises it, while it does
   SymbolTable symbols;  ///< empty when it was not found
   OrcTable orc;         ///< likewise
 };
