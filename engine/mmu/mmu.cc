@@ -2,26 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
-#include "engine/base/check.h"
+#include "engine/mmu/tags.h"
 
 namespace hindsight::engine::mmu {
 namespace {
-
-constexpr unsigned slot_of(std::uint64_t address) { return (address >> kPageBits) & (ir::kTlbSize - 1); }
-constexpr std::uint64_t page_of(std::uint64_t address) { return address & ~kPageMask; }
-
-/// Linear addresses of long mode are 48 bits, sign-extended (SDM vol. 1, 3.3.7.1).
-constexpr std::uint64_t canonical(std::uint64_t address) {
-  return static_cast<std::uint64_t>(static_cast<std::int64_t>(address << 16) >> 16);
-}
-
-void invalidate_fast(ir::TlbEntry& entry) { entry.tag = ir::kTlbInvalid; }
-
-template <std::size_t N>
-void invalidate_array(ir::TlbEntry (&entries)[N]) {
-  for (auto& entry : entries) invalidate_fast(entry);
-}
 
 bool needs_alone(ir::CoreState& s, ir::AloneReason reason) {
   if (s.alone) return false;
@@ -38,111 +24,9 @@ Mmu::Mmu(PhysicalMemory& memory, IoBus& bus, ir::Guest& guest, CodeOwner& code, 
       code_(code),
       invalid_jump_(invalid_jump),
       tables_(memory.page_count()),
-      write_places_(memory.page_count(), kNowhere) {
+      write_places_(memory.page_count()) {
   for (auto& space : spaces_) clear(space);
   memory_.set_watcher(*this);
-}
-
-// ---- address spaces
-// -------------------------------------------------------------------------------------------
-
-void Mmu::clear_jumps(AddressSpace& space) const {
-  for (auto& entry : space.jumps.entries) entry = {ir::kTlbInvalid, invalid_jump_};
-  space.jump_pages.clear();
-}
-
-void Mmu::clear(AddressSpace& space) const {
-  for (auto& view : space.views) {
-    if (view == nullptr) continue;
-    invalidate_array(view->fast.read);
-    invalidate_array(view->fast.write);
-    view->walked.fill({});
-    view->fetched.fill({});
-  }
-  clear_jumps(space);
-}
-
-Mmu::AddressSpace& Mmu::select_space(std::uint64_t root) {
-  ++uses_;
-  if (current_ != nullptr && current_->root == root) return *current_;
-  AddressSpace* oldest = &spaces_[0];
-  for (auto& space : spaces_) {
-    if (space.id != 0 && space.root == root) {
-      space.last_use = uses_;
-      previous_ = current_;
-      return *(current_ = &space);
-    }
-    if (space.last_use < oldest->last_use) oldest = &space;
-  }
-  clear(*oldest);
-  oldest->root = root;
-  oldest->id = next_space_id_++;
-  oldest->last_use = uses_;
-  previous_ = current_ == oldest ? nullptr : current_;
-  return *(current_ = oldest);
-}
-
-Mmu::View& Mmu::view_of(AddressSpace& space, unsigned privilege) {
-  auto& view = space.views[privilege];
-  if (view == nullptr) {
-    view = std::make_unique<View>();
-    invalidate_array(view->fast.read);
-    invalidate_array(view->fast.write);
-  }
-  return *view;
-}
-
-void Mmu::context_changed(ir::CoreState& state) {
-  const ir::ViewKey key = guest_.view_key(state, ir::kAccessPlain);
-  AddressSpace& space = select_space(key.root);
-  state.view = &view_of(space, key.privilege).fast;
-  state.jumps = &space.jumps;
-  state.mode = guest_.mode(state);
-}
-
-void Mmu::enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code) {
-  AddressSpace& space = *current_;
-  CHECK(state.jumps == &space.jumps, "jump table of another address space");
-  const std::uint64_t tag = pc ^ state.mode;
-  if (space.jump_pages.insert(page_of(pc)).second) inherit_jumps(state, page_of(pc));
-  space.jumps.entries[ir::jump_slot(tag)] = {tag, code};
-}
-
-void Mmu::inherit_jumps(const ir::CoreState& state, std::uint64_t page) {
-  AddressSpace& space = *current_;
-  if (previous_ == nullptr || !previous_->jump_pages.contains(page)) return;
-  const bool user = guest_.view_key(state, ir::kAccessPlain).privilege == kUserPrivilege;
-  const auto fetched = [&](const AddressSpace& from) -> std::optional<GuestPhys> {
-    for (unsigned privilege = 0; privilege < kPrivileges; ++privilege) {
-      if (from.views[privilege] == nullptr || (privilege == kUserPrivilege) != user) continue;
-      const Translation& t = from.views[privilege]->fetched[slot_of(page)];
-      if (t.tag == page) return t.page;
-    }
-    return std::nullopt;
-  };
-  const auto here = fetched(space), there = fetched(*previous_);
-  if (!here || here != there) return;
-  const std::uint64_t group = ir::jump_slot(page) & ~std::uint64_t{ir::kJumpGroup - 1};
-  for (std::uint64_t slot = group; slot < group + ir::kJumpGroup; ++slot) {
-    const ir::JumpEntry& known = previous_->jumps.entries[slot];
-    const std::uint64_t pc = canonical(known.tag);
-    if (known.tag == (pc ^ state.mode) && page_of(pc) == page && (pc & kPageMask) < kMayCross)
-      space.jumps.entries[slot] = known;
-  }
-}
-
-void Mmu::forget_jumps() {
-  for (auto& space : spaces_) clear_jumps(space);
-}
-
-void Mmu::forget_all() {
-  for (auto& space : spaces_) clear(space);
-  for (std::uint64_t page = 0; page < tables_.size(); ++page) {
-    tables_[page] = {};
-    write_places_[page] = kNowhere;
-    memory_.unmark(page, PhysicalMemory::kTable);
-    memory_.unmark(page, PhysicalMemory::kWriteCached);
-  }
 }
 
 // ---- page tables
@@ -152,7 +36,9 @@ std::uint64_t Mmu::read_entry(GuestPhys address, unsigned size, unsigned level, 
   const auto page = memory_.ram_page(address);
   if (!page) return ~std::uint64_t{0};
   TableUse& use = tables_[*page];
-  const std::uint32_t space = current_->id;
+  if (level == kTopLevel && size == 8) current_->top = *page;
+  // what maps the upper half is any address space's, because they take it over from each other
+  const std::uint32_t space = level < kTopLevel && is_upper(span_base) ? kShared : current_->id;
   bool known = (memory_.flags(*page) & PhysicalMemory::kTable) != 0;
   if (known && (use.level != level || use.span_base != span_base || use.entry_size != size)) {
     // a page that maps itself has several uses at once; else it is a new table where an old one was
@@ -208,72 +94,20 @@ void Mmu::forget_table(std::uint64_t ram_page) {
 
 void Mmu::invalidate(const Span& span) {
   for (auto& space : spaces_) {
-    if (space.id == 0) continue;
+    if (space.id == 0 || space.stale) continue;
     if (span.space != kShared && span.space != space.id) continue;
-    invalidate_in(space, span);
+    const bool everything = span.all || (span.first == 0 && span.last == ~std::uint64_t{0});
+    if (everything && &space != current_)
+      space.stale = true;
+    else
+      invalidate_in(space, span);
   }
-}
-
-void Mmu::invalidate_in(AddressSpace& space, const Span& span) {
-  if (span.all) return clear(space);
-  const auto covered = [&](std::uint64_t tag) {
-    return tag != ir::kTlbInvalid && tag - span.first <= span.last - span.first;
-  };
-  const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
-  const unsigned count = pages < ir::kTlbSize ? static_cast<unsigned>(pages) : ir::kTlbSize;
-  const unsigned start = slot_of(span.first);
-  for (auto& view : space.views) {
-    if (view == nullptr) continue;
-    for (unsigned i = 0; i < count; ++i) {
-      const unsigned slot = (start + i) & (ir::kTlbSize - 1);
-      if (covered(view->fast.read[slot].tag)) invalidate_fast(view->fast.read[slot]);
-      if (covered(view->fast.write[slot].tag)) invalidate_fast(view->fast.write[slot]);
-      if (covered(view->walked[slot].tag)) view->walked[slot] = {};
-      if (covered(view->fetched[slot].tag)) view->fetched[slot] = {};
-    }
-  }
-  drop_jumps(space, span);
-}
-
-void Mmu::drop_page_jumps(AddressSpace& space, std::uint64_t page) const {
-  const std::uint64_t group = ir::jump_slot(page) & ~std::uint64_t{ir::kJumpGroup - 1};
-  for (std::uint64_t slot = group; slot < group + ir::kJumpGroup; ++slot) {
-    ir::JumpEntry& entry = space.jumps.entries[slot];
-    // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
-    if (entry.tag != ir::kTlbInvalid && page_of(canonical(entry.tag)) == page)
-      entry = {ir::kTlbInvalid, invalid_jump_};
-  }
-}
-
-void Mmu::drop_crossing_jumps(AddressSpace& space, std::uint64_t page) const {
-  if (!space.jump_pages.contains(page)) return;
-  for (std::uint64_t pc = page + kMayCross; pc < page + kPageSize; ++pc) {
-    ir::JumpEntry& entry = space.jumps.entries[ir::jump_slot(pc)];
-    if (entry.tag != ir::kTlbInvalid && canonical(entry.tag) == pc) entry = {ir::kTlbInvalid, invalid_jump_};
-  }
-}
-
-void Mmu::drop_jumps(AddressSpace& space, const Span& span) {
-  const std::uint64_t pages = ((span.last - span.first) >> kPageBits) + 1;
-  drop_crossing_jumps(space, page_of(span.first) - kPageSize);
-  if (pages < space.jump_pages.size()) {
-    for (std::uint64_t i = 0; i < pages; ++i) {
-      const std::uint64_t page = page_of(span.first) + (i << kPageBits);
-      if (space.jump_pages.erase(page) != 0) drop_page_jumps(space, page);
-    }
-    return;
-  }
-  std::erase_if(space.jump_pages, [&](std::uint64_t page) {
-    const bool covered = page - span.first <= span.last - span.first;
-    if (covered) drop_page_jumps(space, page);
-    return covered;
-  });
 }
 
 // ---- write access
 // ---------------------------------------------------------------------------------------------
 
-void Mmu::grant(View& view, unsigned privilege, std::uint64_t address, const Translation& t, bool write) {
+void Mmu::grant(View& view, std::uint64_t address, const Translation& t, bool write) {
   const auto page = memory_.ram_page(t.page);
   if (!page) return;
   const unsigned slot = slot_of(address);
@@ -281,45 +115,55 @@ void Mmu::grant(View& view, unsigned privilege, std::uint64_t address, const Tra
   view.fast.read[slot] = {page_of(address), addend};
   if (!write || (memory_.flags(*page) & (PhysicalMemory::kCode | PhysicalMemory::kTable))) return;
   view.fast.write[slot] = {page_of(address), addend};
-  const auto space_index = static_cast<unsigned>(current_ - spaces_.data());
-  const Place place = 1 + ((space_index * kPrivileges + privilege) * ir::kTlbSize + slot);
-  const auto holds = [&](Place p) {
-    const unsigned index = (p - 1) / ir::kTlbSize;
-    const auto& other = spaces_[index / kPrivileges].views[index % kPrivileges];
-    const ir::TlbEntry& entry = other->fast.write[(p - 1) % ir::kTlbSize];
-    return entry.tag != ir::kTlbInvalid && entry.tag + entry.addend == page_of(address) + addend;
-  };
-  Place& known = write_places_[*page];
-  if (known == kNowhere || (known != kManyPlaces && (known == place || !holds(known))))
-    known = place;
-  else
-    known = kManyPlaces;
+  note_write_entry(*page, slot);
   memory_.grant_write(*page);
 }
 
-void Mmu::drop_write_access(std::uint64_t ram_page) {
+template <class F>
+void Mmu::for_write_entries(std::uint64_t ram_page, unsigned slot, F f) {
   const auto host = reinterpret_cast<std::uint64_t>(memory_.host(ram_page));
-  const auto drop = [&](View& view, unsigned slot) {
-    ir::TlbEntry& entry = view.fast.write[slot];
-    if (entry.tag != ir::kTlbInvalid && entry.tag + entry.addend == host) invalidate_fast(entry);
+  for (auto& space : spaces_) {
+    for (auto& view : space.views) {
+      if (view == nullptr) continue;
+      ir::TlbEntry& entry = view->fast.write[slot];
+      if (entry.tag != ir::kTlbInvalid && entry.tag + entry.addend == host) f(entry);
+    }
+  }
+}
+
+void Mmu::note_write_entry(std::uint64_t ram_page, unsigned slot) {
+  WritePlaces& places = write_places_[ram_page];
+  const auto place = static_cast<std::uint16_t>(slot + 1);
+  if (places.first == kAnywhere || places.first == place || places.second == place) return;
+  const auto left = [&](std::uint16_t known) {
+    bool held = false;
+    if (known != 0) for_write_entries(ram_page, known - 1u, [&](const ir::TlbEntry&) { held = true; });
+    return !held;
   };
-  const Place place = write_places_[ram_page];
-  write_places_[ram_page] = kNowhere;
-  if (place != kManyPlaces && place != kNowhere) {
-    const unsigned view = (place - 1) / ir::kTlbSize;
-    drop(*spaces_[view / kPrivileges].views[view % kPrivileges], (place - 1) % ir::kTlbSize);
+  if (left(places.first))
+    places.first = place;
+  else if (left(places.second))
+    places.second = place;
+  else
+    places.first = kAnywhere;
+}
+
+void Mmu::drop_write_access(std::uint64_t ram_page) {
+  const WritePlaces places = std::exchange(write_places_[ram_page], {});
+  const auto drop = [&](unsigned slot) { for_write_entries(ram_page, slot, invalidate_fast); };
+  if (places.first == kAnywhere) {
+    for (unsigned slot = 0; slot < ir::kTlbSize; ++slot) drop(slot);
     return;
   }
-  for (auto& space : spaces_)
-    for (auto& view : space.views)
-      for (unsigned slot = 0; view != nullptr && slot < ir::kTlbSize; ++slot) drop(*view, slot);
+  if (places.first != 0) drop(places.first - 1u);
+  if (places.second != 0) drop(places.second - 1u);
 }
 
 void Mmu::drop_all_write_access() {
   for (auto& space : spaces_)
     for (auto& view : space.views)
       if (view != nullptr) invalidate_array(view->fast.write);
-  std::fill(write_places_.begin(), write_places_.end(), kNowhere);
+  std::fill(write_places_.begin(), write_places_.end(), WritePlaces{});
 }
 
 // ---- translation
@@ -336,18 +180,23 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
   Translation& t = (fetch ? view.fetched : view.walked)[slot_of(address)];
   const bool same = t.tag == page_of(address);
   if (same && (t.permissions & wanted)) {
-    if (!fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
+    if (!fetch) grant(view, address, t, (t.permissions & kWrite) != 0);
     return &t;
   }
   ++walks_;
   const ir::Walk walk = guest_.walk(state, address, kind, access, *this);
+  if (!current_->walked) {
+    current_->walked = true;
+    adopt_upper_half(*current_);
+  }
   if (!walk.ok) return nullptr;
   std::uint8_t permissions = wanted;
   if (!fetch) permissions |= kRead;
   if (!fetch && walk.writable_now) permissions |= kWrite;
   if (same && t.page == walk.page) permissions |= t.permissions;
   t = {page_of(address), walk.page, permissions};
-  if (!fetch) grant(view, privilege, address, t, (t.permissions & kWrite) != 0);
+  if (!is_upper(address)) view.lower[slot_of(address) / 64] |= std::uint64_t{1} << (slot_of(address) % 64);
+  if (!fetch) grant(view, address, t, (t.permissions & kWrite) != 0);
   return &t;
 }
 
@@ -384,7 +233,9 @@ bool Mmu::store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page, 
   const GuestPhys address = memory_.address_of(ram_page) + offset;
   if ((flags & PhysicalMemory::kCode) && code_.holds_code(address, size)) return true;
   if (!(flags & PhysicalMemory::kTable)) return false;
-  const Span span = span_of(tables_[ram_page], offset & ~std::uint64_t{7}, (offset + size - 1) | 7);
+  const TableUse& use = tables_[ram_page];
+  if (use.space != kShared && use.space != current_->id) return false;  // it does not map the code that runs
+  const Span span = span_of(use, offset & ~std::uint64_t{7}, (offset + size - 1) | 7);
   return span.all || state.page_base - span.first <= span.last - span.first;
 }
 

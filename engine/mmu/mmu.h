@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <unordered_set>
 #include <vector>
 
 #include "engine/ir/core_state.h"
@@ -66,18 +65,32 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     ir::TlbView fast;
     std::array<Translation, ir::kTlbSize> walked;   ///< for data
     std::array<Translation, ir::kTlbSize> fetched;  ///< for code: data must not push it out
+    /// Bit per slot: it may hold something of the lower half of linear addresses, which is what comes and
+    /// goes with a process, in large spans and with little cached.
+    std::array<std::uint64_t, ir::kTlbSize / 64> lower{};
   };
   static constexpr unsigned kPrivileges = 3;  ///< as ir::ViewKey::privilege
   static constexpr unsigned kUserPrivilege = 2;
   /// An instruction that begins here or later may reach into the next page.
   static constexpr std::uint64_t kMayCross = kPageSize - 14;
+  static constexpr unsigned kJumpGroups = ir::kJumpSize / ir::kJumpGroup;
+  /// What one group of slots of a jump table holds, so that pages are forgotten and carried over at the cost
+  /// of what is there.
+  struct JumpGroup {
+    std::array<std::uint64_t, ir::kJumpGroup / 64> lower{};  ///< bit per slot: may be of the lower half
+    /// By half: a bit, hashed, for each page that may have entries.
+    std::array<std::uint64_t, 2> pages{};
+  };
   struct AddressSpace {
     std::uint64_t root = 0;
     std::uint64_t last_use = 0;
-    std::uint32_t id = 0;  ///< unique over time; 0: unused
+    std::uint32_t id = 0;              ///< unique over time; 0: unused
+    bool stale = false;                ///< nothing in it holds: to be cleared before it is used again
+    bool walked = false;               ///< something was walked since it was cleared
+    std::optional<std::uint64_t> top;  ///< RAM page of its four-level root table, if that was walked
     std::array<std::unique_ptr<View>, kPrivileges> views;
     ir::JumpTable jumps;
-    std::unordered_set<std::uint64_t> jump_pages;  ///< pages (addresses) that may have jump entries
+    std::array<JumpGroup, kJumpGroups> jump_groups;
   };
   static constexpr unsigned kSpaces = 16;
   /// What a page-table page was walked as.
@@ -98,9 +111,12 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     bool all;
     std::uint32_t space;
   };
-  /// Where a granted write entry is, for taking it back: kNowhere, one place, or kManyPlaces.
-  using Place = std::uint32_t;
-  static constexpr Place kNowhere = 0, kManyPlaces = ~Place{0};
+  /// Slots (plus one; 0: none) where views may hold write entries of a page, for taking them back. A page has
+  /// a kernel's address and a process's, so two; kAnywhere: more.
+  struct WritePlaces {
+    std::uint16_t first = 0, second = 0;
+  };
+  static constexpr std::uint16_t kAnywhere = 0xFFFF;
 
   // ir::PageTableMemory
   std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned level,
@@ -112,19 +128,29 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   /// Finds or walks the translation of an address; nullptr with state.trap set on a fault.
   const Translation* translate(ir::CoreState& state, std::uint64_t address, ir::AccessKind kind,
                                std::uint32_t access);
-  void grant(View& view, unsigned privilege, std::uint64_t address, const Translation& t, bool write);
+  void grant(View& view, std::uint64_t address, const Translation& t, bool write);
+  /// Notes that a view holds a write entry for the page in this slot.
+  void note_write_entry(std::uint64_t ram_page, unsigned slot);
+  /// Calls f with every view's write entry in the slot that leads to the page.
+  template <class F>
+  void for_write_entries(std::uint64_t ram_page, unsigned slot, F f);
   /// What the entries from `first` to `last` (offsets in the table page) map together.
   [[nodiscard]] Span span_of(const TableUse& use, std::uint64_t first, std::uint64_t last) const;
   void invalidate(const Span& span);
   /// Drops all that was derived from a table page and stops tracking it.
   void forget_table(std::uint64_t ram_page);
   void invalidate_in(AddressSpace& space, const Span& span);
-  void drop_jumps(AddressSpace& space, const Span& span);
-  void drop_page_jumps(AddressSpace& space, std::uint64_t page) const;
+  void drop_jumps(AddressSpace& space, const Span& span) const;
+  void drop_group_jumps(AddressSpace& space, unsigned number, std::uint64_t pages, const Span& span) const;
+  [[nodiscard]] static bool may_have_jumps(const AddressSpace& space, std::uint64_t page);
+  void set_jump(AddressSpace& space, const ir::JumpEntry& entry) const;
   /// Drops those of a page's jump entries whose instruction may reach into the next page.
   void drop_crossing_jumps(AddressSpace& space, std::uint64_t page) const;
   /// Takes over what the address space that ran before knows of a page, if it maps the page alike.
   void inherit_jumps(const ir::CoreState& state, std::uint64_t page);
+  /// Takes over what the address space that ran before knows of the upper half of linear addresses, if both
+  /// root tables agree there to the bit: then either walk would read the same tables and set nothing new.
+  void adopt_upper_half(AddressSpace& space);
   void clear(AddressSpace& space) const;
   void clear_jumps(AddressSpace& space) const;
 
@@ -154,8 +180,8 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   std::uint32_t next_space_id_ = 1;
   std::uint64_t uses_ = 0;
   std::uint64_t walks_ = 0;
-  std::vector<TableUse> tables_;     ///< by RAM page
-  std::vector<Place> write_places_;  ///< by RAM page
+  std::vector<TableUse> tables_;           ///< by RAM page
+  std::vector<WritePlaces> write_places_;  ///< by RAM page
 };
 
 }  // namespace hindsight::engine::mmu
