@@ -9,8 +9,14 @@
 namespace hindsight::engine::mmu {
 
 void Mmu::clear_jumps(AddressSpace& space) const {
-  for (auto& entry : space.jumps.entries) entry = {ir::kTlbInvalid, invalid_jump_};
-  space.jump_groups.fill({});
+  for (unsigned number = 0; number < kJumpGroups; ++number) {
+    JumpGroup& group = space.jump_groups[number];
+    for (const bool upper : {false, true})
+      for_jumps(group, upper, [&](unsigned index) {
+        space.jumps->entries[number * ir::kJumpGroup + index] = {ir::kTlbInvalid, invalid_jump_};
+      });
+    group = {};
+  }
 }
 
 void Mmu::clear(AddressSpace& space) const {
@@ -39,6 +45,11 @@ Mmu::AddressSpace& Mmu::select_space(std::uint64_t root) {
   }
   if (found == nullptr) {
     found = oldest;
+    if (found->jumps == nullptr) {
+      found->jumps = std::make_unique<ir::JumpTable>();
+      std::fill(std::begin(found->jumps->entries), std::end(found->jumps->entries),
+                ir::JumpEntry{ir::kTlbInvalid, invalid_jump_});
+    }
     found->root = root;
     found->id = next_space_id_++;
     found->stale = true;
@@ -63,7 +74,7 @@ void Mmu::context_changed(ir::CoreState& state) {
   const ir::ViewKey key = guest_.view_key(state, ir::kAccessPlain);
   AddressSpace& space = select_space(key.root);
   state.view = &view_of(space, key.privilege).fast;
-  state.jumps = &space.jumps;
+  state.jumps = space.jumps.get();
   state.mode = guest_.mode(state);
 }
 
@@ -71,13 +82,13 @@ void Mmu::set_jump(AddressSpace& space, const ir::JumpEntry& entry) const {
   const std::uint64_t slot = ir::jump_slot(entry.tag), index = slot % ir::kJumpGroup;
   JumpGroup& group = space.jump_groups[slot / ir::kJumpGroup];
   group.pages[is_upper(entry.tag)] |= page_bit(canonical(entry.tag));
-  if (!is_upper(entry.tag)) group.lower[index / 64] |= std::uint64_t{1} << (index % 64);
-  space.jumps.entries[slot] = entry;
+  group.slots[is_upper(entry.tag)][index / 64] |= std::uint64_t{1} << (index % 64);
+  space.jumps->entries[slot] = entry;
 }
 
 void Mmu::enter_jump(ir::CoreState& state, std::uint64_t pc, const void* code) {
   AddressSpace& space = *current_;
-  CHECK(state.jumps == &space.jumps, "jump table of another address space");
+  CHECK(state.jumps == space.jumps.get(), "jump table of another address space");
   if (!may_have_jumps(space, page_of(pc))) inherit_jumps(state, page_of(pc));
   set_jump(space, {pc ^ state.mode, code});
 }
@@ -97,7 +108,7 @@ void Mmu::inherit_jumps(const ir::CoreState& state, std::uint64_t page) {
   const auto here = fetched(space), there = fetched(*previous_);
   if (!here || here != there) return;
   for_jumps(previous_->jump_groups[group_of(page)], is_upper(page), [&](unsigned index) {
-    const ir::JumpEntry& known = previous_->jumps.entries[group_of(page) * ir::kJumpGroup + index];
+    const ir::JumpEntry& known = previous_->jumps->entries[group_of(page) * ir::kJumpGroup + index];
     const std::uint64_t pc = canonical(known.tag);
     if (known.tag == (pc ^ state.mode) && page_of(pc) == page && (pc & kPageMask) < kMayCross)
       set_jump(space, known);
@@ -129,10 +140,11 @@ void Mmu::adopt_upper_half(AddressSpace& space) {
       if (is_cached_upper(theirs.fast.read[slot].tag)) ours.fast.read[slot] = theirs.fast.read[slot];
     }
   }
-  for (unsigned slot = 0; slot < ir::kJumpSize; ++slot)
-    if (is_upper(from.jumps.entries[slot].tag)) space.jumps.entries[slot] = from.jumps.entries[slot];
-  for (unsigned group = 0; group < kJumpGroups; ++group)
-    space.jump_groups[group].pages[1] |= from.jump_groups[group].pages[1];
+  for (unsigned number = 0; number < kJumpGroups; ++number)
+    for_jumps(from.jump_groups[number], true, [&](unsigned index) {
+      const ir::JumpEntry& known = from.jumps->entries[number * ir::kJumpGroup + index];
+      if (is_cached_upper(known.tag)) set_jump(space, known);
+    });
 }
 
 void Mmu::forget_jumps() {
@@ -192,7 +204,7 @@ bool Mmu::may_have_jumps(const AddressSpace& space, std::uint64_t page) {
 void Mmu::drop_crossing_jumps(AddressSpace& space, std::uint64_t page) const {
   if (!may_have_jumps(space, page)) return;
   for (std::uint64_t pc = page + kMayCross; pc < page + kPageSize; ++pc) {
-    ir::JumpEntry& entry = space.jumps.entries[ir::jump_slot(pc)];
+    ir::JumpEntry& entry = space.jumps->entries[ir::jump_slot(pc)];
     if (entry.tag != ir::kTlbInvalid && canonical(entry.tag) == pc) entry = {ir::kTlbInvalid, invalid_jump_};
   }
 }
@@ -213,19 +225,22 @@ void Mmu::drop_jumps(AddressSpace& space, const Span& span) const {
 void Mmu::drop_group_jumps(AddressSpace& space, unsigned number, std::uint64_t pages,
                            const Span& span) const {
   JumpGroup& group = space.jump_groups[number];
-  const auto drop = [&](unsigned index) {
-    ir::JumpEntry& entry = space.jumps.entries[number * ir::kJumpGroup + index];
-    // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
-    if (entry.tag != ir::kTlbInvalid && page_of(canonical(entry.tag)) - span.first <= span.last - span.first)
-      entry = {ir::kTlbInvalid, invalid_jump_};
-    if (is_upper(entry.tag)) group.lower[index / 64] &= ~(std::uint64_t{1} << (index % 64));
-  };
-  if (!is_upper(span.first) && (group.pages[0] & pages) != 0) {
-    for_jumps(group, false, drop);
-    if (std::all_of(group.lower.begin(), group.lower.end(), [](std::uint64_t word) { return word == 0; }))
-      group.pages[0] = 0;
+  for (const bool upper : {is_upper(span.first), is_upper(span.last)}) {
+    if ((group.pages[upper] & pages) == 0) continue;
+    std::uint64_t left = 0;
+    for_jumps(group, upper, [&](unsigned index) {
+      ir::JumpEntry& entry = space.jumps->entries[number * ir::kJumpGroup + index];
+      // the mode tag sits in bits 48..63: sign-extending bit 47 gives the pc back
+      const std::uint64_t page = page_of(canonical(entry.tag));
+      if (entry.tag != ir::kTlbInvalid && page - span.first <= span.last - span.first)
+        entry = {ir::kTlbInvalid, invalid_jump_};
+      if (entry.tag == ir::kTlbInvalid || is_upper(entry.tag) != upper)
+        group.slots[upper][index / 64] &= ~(std::uint64_t{1} << (index % 64));
+      else
+        left |= page_bit(page);
+    });
+    group.pages[upper] = left;
   }
-  if (is_upper(span.last) && (group.pages[1] & pages) != 0) for_jumps(group, true, drop);
 }
 
 }  // namespace hindsight::engine::mmu

@@ -77,8 +77,9 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   /// What one group of slots of a jump table holds, so that pages are forgotten and carried over at the cost
   /// of what is there.
   struct JumpGroup {
-    std::array<std::uint64_t, ir::kJumpGroup / 64> lower{};  ///< bit per slot: may be of the lower half
-    /// By half: a bit, hashed, for each page that may have entries.
+    /// Both by half: a bit for each slot that may hold an entry, and one, hashed, for each page that may
+    /// have entries.
+    std::array<std::array<std::uint64_t, ir::kJumpGroup / 64>, 2> slots{};
     std::array<std::uint64_t, 2> pages{};
   };
   struct AddressSpace {
@@ -89,7 +90,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
     bool walked = false;               ///< something was walked since it was cleared
     std::optional<std::uint64_t> top;  ///< RAM page of its four-level root table, if that was walked
     std::array<std::unique_ptr<View>, kPrivileges> views;
-    ir::JumpTable jumps;
+    std::unique_ptr<ir::JumpTable> jumps;  ///< made when the space is first used
     std::array<JumpGroup, kJumpGroups> jump_groups;
   };
   static constexpr unsigned kSpaces = 16;

@@ -41,12 +41,8 @@ void for_bits(std::uint64_t bits, F f) {
 /// Calls f with each index in a group of slots that may hold an entry of that half.
 template <class Group, class F>
 void for_jumps(const Group& group, bool upper, F f) {
-  if (upper) {
-    for (unsigned index = 0; index < ir::kJumpGroup; ++index) f(index);
-    return;
-  }
-  for (unsigned word = 0; word < group.lower.size(); ++word)
-    for_bits(group.lower[word], [&](unsigned bit) { f(word * 64 + bit); });
+  for (unsigned word = 0; word < group.slots[upper].size(); ++word)
+    for_bits(group.slots[upper][word], [&](unsigned bit) { f(word * 64 + bit); });
 }
 
 inline void invalidate_fast(ir::TlbEntry& entry) { entry.tag = ir::kTlbInvalid; }
