@@ -362,7 +362,12 @@ struct Operations {
   }
   static std::byte* span(ir::CoreState* s, std::uint64_t address, bool write, std::uint32_t access,
                          std::uint64_t* length) {
-    return s->watch_data ? nullptr : mmu(s).span(*s, address, write, access, length);
+    if (s->watch_data) return nullptr;
+    const ir::TlbEntry& entry = (write ? s->view->write : s->view->read)[slot_of(address)];
+    if (access != ir::kAccessPlain || entry.tag != page_of(address))
+      return mmu(s).span(*s, address, write, access, length);
+    *length = kPageSize - (address & kPageMask);
+    return reinterpret_cast<std::byte*>(address + entry.addend);
   }
   static void probe_write(ir::CoreState* s, std::uint64_t address, std::uint32_t size, std::uint32_t access) {
     for (std::uint32_t at = 0; at < size; at += 16) {

@@ -1,6 +1,7 @@
 #include "engine/guest/x86/strings.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "engine/guest/x86/integer_helpers.h"
@@ -9,6 +10,107 @@
 #include "engine/guest/x86/system_exceptions.h"
 
 namespace hindsight::engine::guest::x86 {
+void StringRun::write_register(unsigned index, std::uint64_t value) {
+  const std::uint64_t mask = address_mask();
+  // A 32-bit write clears the upper half, a 16-bit one keeps the rest.
+  const std::uint64_t kept = form.address_bytes == 2 ? state.gpr[index] & ~mask : 0;
+  state.gpr[index] = kept | (value & mask);
+}
+
+std::uint64_t StringRun::allowed() const {
+  const std::uint64_t remaining = read_register(kRcx);
+  // One iteration has been paid for by the block.
+  const std::uint64_t paid =
+      state.alone != 0 ? 1 : 1 + static_cast<std::uint64_t>(std::max<std::int64_t>(state.budget, 0));
+  return done_ >= paid ? 0 : std::min(remaining, paid - done_);
+}
+
+std::uint64_t StringRun::run_length(Side side, std::uint64_t most) const {
+  const std::uint64_t offset = read_register(side.reg), bytes = form.bytes;
+  const std::uint64_t above = address_mask() - offset;  // bytes after the first of the element
+  if (above < bytes - 1) return 1;
+  std::uint64_t address = flat_address(side, offset);
+  if (!is_flat(side)) {  // apart: an optional that goes through memory is waited for at every page
+    const auto checked = linear(side, offset, bytes);
+    if (!checked) return 1;
+    address = *checked;
+  }
+  const std::uint64_t in_page = address & kPageMask;
+  if (in_page + bytes > kPageSize) return 1;
+  const int shift = std::countr_zero(bytes);  // a division would cost as much as copying half a page
+  std::uint64_t count = backward()
+                            ? (std::min(in_page, offset) >> shift) + 1
+                            : std::min(kPageSize - in_page, above + 1 != 0 ? above + 1 : above) >> shift;
+  count = std::min(count, most);
+  const std::uint64_t lowest = backward() ? offset - (count - 1) * bytes : offset;
+  return is_flat(side) || linear(side, lowest, count * bytes) ? count : 1;
+}
+
+std::byte* StringRun::window(Side side, std::uint64_t count) {
+  const std::uint64_t offset = read_register(side.reg);
+  const std::uint64_t lowest = backward() ? offset - (count - 1) * form.bytes : offset;
+  std::uint64_t address = flat_address(side, lowest);
+  if (!is_flat(side)) {
+    const auto checked = linear(side, lowest, count * form.bytes);
+    if (!checked) return nullptr;
+    address = *checked;
+  }
+  std::uint64_t length = 0;
+  std::byte* host =
+      state.memory->span(&state, address, side.write, LiftContext::segment_access(side.segment), &length);
+  // A fault is raised again, with the address of the element, by the access of one element.
+  state.trap = {};
+  return host != nullptr && length >= count * form.bytes ? host : nullptr;
+}
+
+std::optional<std::uint64_t> StringRun::linear(Side side, std::uint64_t offset, std::uint64_t bytes) const {
+  if (is_flat(side)) return flat_address(side, offset);
+  return try_segment_address(state, offset, {side.segment, static_cast<unsigned>(bytes), side.write});
+}
+
+std::optional<std::uint64_t> StringRun::element_address(Side side) {
+  const std::uint64_t offset = read_register(side.reg);
+  if (const auto address = linear(side, offset, form.bytes)) return address;
+  return segment_address(state, offset, {side.segment, form.bytes, side.write});
+}
+
+std::uint64_t StringRun::load_element(Side side, std::uint32_t extra_access) {
+  const auto address = element_address(side);
+  if (!address) return 0;
+  return state.memory->load(&state, *address, form.bytes,
+                            LiftContext::segment_access(side.segment) | extra_access);
+}
+
+void StringRun::store_element(Side side, std::uint64_t value) {
+  const auto address = element_address(side);
+  if (!address) return;
+  state.memory->store(&state, *address, value, form.bytes, LiftContext::segment_access(side.segment));
+}
+
+void StringRun::advance(std::uint64_t count, bool uses_source, bool uses_destination) {
+  const std::uint64_t distance = count * form.bytes;
+  const std::uint64_t step = backward() ? 0 - distance : distance;
+  write_register(kRcx, read_register(kRcx) - count);
+  if (uses_source) write_register(kRsi, read_register(kRsi) + step);
+  if (uses_destination) write_register(kRdi, read_register(kRdi) + step);
+  done_ += count;
+}
+
+std::uint64_t StringRun::finish(bool stop) {
+  if (state.trap.kind == ir::TrapKind::guest) {
+    state.budget -= static_cast<std::int64_t>(done_);
+    return this_pc_;
+  }
+  if (state.trap.kind == ir::TrapKind::redo_alone) {
+    if (done_ == 0) return this_pc_;
+    state.trap = {};  // what is done stays done; the instruction comes again for the rest
+  }
+  if (done_ > 1) state.budget -= static_cast<std::int64_t>(done_ - 1);
+  if (stop || read_register(kRcx) == 0) return next_pc_;
+  if (state.alone != 0) state.stepping |= stepping::kRepeating;
+  return this_pc_;
+}
+
 namespace {
 
 using ir::Type;
@@ -51,6 +153,16 @@ void copy_elements(std::byte* to, const std::byte* from, std::uint64_t count, bo
   }
 }
 
+void fill_elements(std::byte* to, std::uint64_t value, std::uint64_t count, unsigned bytes) {
+  const std::uint64_t mask = ~std::uint64_t{0} >> (64 - 8 * bytes);
+  const std::uint64_t low = value & 0xFF;
+  if ((value & mask) == (low * 0x0101'0101'0101'0101 & mask)) {  // as in nearly every fill, which clears
+    std::memset(to, static_cast<int>(low), count * bytes);
+    return;
+  }
+  for (std::uint64_t i = 0; i < count; ++i) std::memcpy(to + i * bytes, &value, bytes);
+}
+
 std::uint64_t rep_movs(ir::CoreState* core, std::uint64_t form, std::uint64_t this_pc,
                        std::uint64_t next_pc) {
   StringRun run(core, form, this_pc, next_pc);
@@ -81,11 +193,7 @@ std::uint64_t rep_stos(ir::CoreState* core, std::uint64_t form, std::uint64_t th
   while (const std::uint64_t most = run.allowed()) {
     const std::uint64_t count = run.run_length(destination, most);
     if (std::byte* to = count > 1 ? run.window(destination, count) : nullptr) {
-      with_element_type(run.form.bytes, [&](auto t) {
-        using T = decltype(t);
-        const T element = static_cast<T>(value);
-        for (std::uint64_t i = 0; i < count; ++i) std::memcpy(to + i * sizeof(T), &element, sizeof(T));
-      });
+      fill_elements(to, value, count, run.form.bytes);
       run.advance(count, false, true);
       continue;
     }
@@ -203,104 +311,6 @@ const ir::HelperInfo kRepCmps = {"rep_cmps", rep_cmps, kCompares};
 const ir::HelperInfo kRepScas = {"rep_scas", rep_scas, kCompares};
 
 }  // namespace
-
-// StringRun
-
-std::uint64_t StringRun::address_mask() const { return ~std::uint64_t{0} >> (64 - 8 * form.address_bytes); }
-
-void StringRun::write_register(unsigned index, std::uint64_t value) {
-  const std::uint64_t mask = address_mask();
-  // A 32-bit write clears the upper half, a 16-bit one keeps the rest.
-  const std::uint64_t kept = form.address_bytes == 2 ? state.gpr[index] & ~mask : 0;
-  state.gpr[index] = kept | (value & mask);
-}
-
-std::uint64_t StringRun::allowed() const {
-  const std::uint64_t remaining = read_register(kRcx);
-  // One iteration has been paid for by the block.
-  const std::uint64_t paid =
-      state.alone != 0 ? 1 : 1 + static_cast<std::uint64_t>(std::max<std::int64_t>(state.budget, 0));
-  return done_ >= paid ? 0 : std::min(remaining, paid - done_);
-}
-
-std::uint64_t StringRun::run_length(Side side, std::uint64_t most) const {
-  const std::uint64_t offset = read_register(side.reg), bytes = form.bytes;
-  const std::uint64_t above = address_mask() - offset;  // bytes after the first of the element
-  if (above < bytes - 1) return 1;
-  const auto address = linear(side, offset, bytes);
-  if (!address) return 1;
-  const std::uint64_t in_page = *address & kPageMask;
-  if (in_page + bytes > kPageSize) return 1;
-  std::uint64_t count =
-      backward() ? std::min(in_page, offset) / bytes + 1
-                 : std::min((kPageSize - in_page) / bytes, (above + 1 != 0 ? above + 1 : above) / bytes);
-  count = std::min(count, most);
-  const std::uint64_t lowest = backward() ? offset - (count - 1) * bytes : offset;
-  return linear(side, lowest, count * bytes) ? count : 1;
-}
-
-std::byte* StringRun::window(Side side, std::uint64_t count) {
-  const std::uint64_t offset = read_register(side.reg);
-  const std::uint64_t lowest = backward() ? offset - (count - 1) * form.bytes : offset;
-  const auto address = linear(side, lowest, count * form.bytes);
-  if (!address) return nullptr;
-  std::uint64_t length = 0;
-  std::byte* host =
-      state.memory->span(&state, *address, side.write, LiftContext::segment_access(side.segment), &length);
-  // A fault is raised again, with the address of the element, by the access of one element.
-  state.trap = {};
-  return host != nullptr && length >= count * form.bytes ? host : nullptr;
-}
-
-std::optional<std::uint64_t> StringRun::linear(Side side, std::uint64_t offset, std::uint64_t bytes) const {
-  if ((form.mode & mode::kCode64) != 0)
-    return side.segment < kFs ? offset : state.segment[side.segment].base + offset;
-  if (side.segment < kFs && (form.mode & mode::kSegmented) == 0) return offset;
-  return try_segment_address(state, offset, {side.segment, static_cast<unsigned>(bytes), side.write});
-}
-
-std::optional<std::uint64_t> StringRun::element_address(Side side) {
-  const std::uint64_t offset = read_register(side.reg);
-  if (const auto address = linear(side, offset, form.bytes)) return address;
-  return segment_address(state, offset, {side.segment, form.bytes, side.write});
-}
-
-std::uint64_t StringRun::load_element(Side side, std::uint32_t extra_access) {
-  const auto address = element_address(side);
-  if (!address) return 0;
-  return state.memory->load(&state, *address, form.bytes,
-                            LiftContext::segment_access(side.segment) | extra_access);
-}
-
-void StringRun::store_element(Side side, std::uint64_t value) {
-  const auto address = element_address(side);
-  if (!address) return;
-  state.memory->store(&state, *address, value, form.bytes, LiftContext::segment_access(side.segment));
-}
-
-void StringRun::advance(std::uint64_t count, bool uses_source, bool uses_destination) {
-  const std::uint64_t distance = count * form.bytes;
-  const std::uint64_t step = backward() ? 0 - distance : distance;
-  write_register(kRcx, read_register(kRcx) - count);
-  if (uses_source) write_register(kRsi, read_register(kRsi) + step);
-  if (uses_destination) write_register(kRdi, read_register(kRdi) + step);
-  done_ += count;
-}
-
-std::uint64_t StringRun::finish(bool stop) {
-  if (state.trap.kind == ir::TrapKind::guest) {
-    state.budget -= static_cast<std::int64_t>(done_);
-    return this_pc_;
-  }
-  if (state.trap.kind == ir::TrapKind::redo_alone) {
-    if (done_ == 0) return this_pc_;
-    state.trap = {};  // what is done stays done; the instruction comes again for the rest
-  }
-  if (done_ > 1) state.budget -= static_cast<std::int64_t>(done_ - 1);
-  if (stop || read_register(kRcx) == 0) return next_pc_;
-  if (state.alone != 0) state.stepping |= stepping::kRepeating;
-  return this_pc_;
-}
 
 // Single iterations, in IR
 

@@ -77,11 +77,20 @@ class StringRun {
   std::uint64_t finish(bool stop = false);
 
  private:
-  [[nodiscard]] std::uint64_t address_mask() const;
+  [[nodiscard]] std::uint64_t address_mask() const {
+    return ~std::uint64_t{0} >> (64 - 8 * form.address_bytes);
+  }
   [[nodiscard]] std::uint64_t read_register(unsigned index) const {
     return state.gpr[index] & address_mask();
   }
   void write_register(unsigned index, std::uint64_t value);
+  /// The segment of this operand has neither base nor limit to look at, or only a base.
+  [[nodiscard]] bool is_flat(Side side) const {
+    return (form.mode & mode::kCode64) != 0 || (side.segment < kFs && (form.mode & mode::kSegmented) == 0);
+  }
+  [[nodiscard]] std::uint64_t flat_address(Side side, std::uint64_t offset) const {
+    return side.segment < kFs ? offset : state.segment[side.segment].base + offset;
+  }
   [[nodiscard]] std::optional<std::uint64_t> linear(Side side, std::uint64_t offset,
                                                     std::uint64_t bytes) const;
   std::uint64_t this_pc_, next_pc_;
