@@ -11,10 +11,12 @@
 #include <sstream>
 
 #include "debugger/symbols/byte_writer.h"
+#include "debugger/symbols/guest_kernel.h"
 #include "debugger/symbols/kernel_symbols.h"
 #include "debugger/symbols/modules.h"
 #include "debugger/symbols/orc.h"
 #include "debugger/symbols/symbol_elf.h"
+#include "debugger/symbols/vmlinux.h"
 #include "tests/replay/guest_harness.h"
 #include "tests/replay/symbols_guest.h"
 
@@ -287,6 +289,40 @@ TEST_F(SymbolsGuestTest, GdbNamesAndUnwindsByTheFileThatIsMade) {
   }
   EXPECT_EQ(interrupted, 3);
   EXPECT_EQ(in_modules, 3);
+}
+
+TEST_F(SymbolsGuestTest, ReadsTheLogThatDmesgPrints) {
+  SymbolsGuest guest(kernel_, initrd_, "quiet");
+  ASSERT_TRUE(guest.run_to("# "));
+  const CpuView cpu = guest.view();
+  const auto kernel = debugger::symbols::GuestKernel::find(cpu.memory);
+  ASSERT_TRUE(kernel) << kernel.failure().message;
+  const auto log = kernel->log(cpu.memory);
+  ASSERT_TRUE(log) << log.failure().message;
+  std::string text;
+  for (const auto& record : *log) text += record.line() + "\n";
+  EXPECT_EQ(guest.shell("dmesg"), text);
+  EXPECT_THAT(text, HasSubstr("] Linux version "));
+}
+
+TEST_F(SymbolsGuestTest, ReadsAVmlinuxThatIsTheOneThatRuns) {
+  SymbolsGuest guest(kernel_, initrd_, "quiet");
+  ASSERT_TRUE(guest.run_to("HINDSIGHT-INIT"));
+  const CpuView cpu = guest.view();
+  const KernelSymbols symbols = symbols_of(guest);
+  EXPECT_EQ(debugger::symbols::running_build_id(cpu.memory, symbols).size(), 20u);
+  // The file that is made for gdb stands for one of a debug package; its addresses have the slide already.
+  const auto elf = write_elf(symbols, {}, nullptr, cpu.memory);
+  write("vmlinux", {reinterpret_cast<const char*>(elf.data()), elf.size()});
+  const auto vmlinux = debugger::symbols::read_vmlinux(path("vmlinux"), 0x1000);
+  ASSERT_TRUE(vmlinux) << vmlinux.failure().message;
+  EXPECT_EQ(vmlinux->symbols.size(), symbols.table().size());
+  const auto start_kernel = vmlinux->symbols.first("start_kernel");
+  ASSERT_TRUE(start_kernel);
+  EXPECT_EQ(start_kernel->address, *symbols.address_of("start_kernel") + 0x1000);
+  EXPECT_EQ(start_kernel->type, 'T');
+  EXPECT_THAT(debugger::symbols::read_vmlinux(kernel_, 0).failure().message,
+              HasSubstr("an ELF file for x86-64 expected"));
 }
 
 }  // namespace
