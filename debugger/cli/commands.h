@@ -30,6 +30,8 @@ struct RunOptions {
   std::string trace_exec;  ///< "A..B" or empty
   std::uint64_t digest_every = 50'000'000;
   double nanoseconds_per_instruction = 1.0;
+  unsigned until_fail = 0;  ///< not 0: record again, at most so often, until the guest fails
+  std::string fail_on;      ///< text on the console that means failure
 };
 
 struct ReplayCommandOptions {

@@ -115,6 +115,18 @@ int dispatch(int argc, char** argv) {
   record->add_option("--digest-every", run.digest_every, "instructions between digests of the whole state")
       ->check(CLI::Range(std::uint64_t{1000}, ~std::uint64_t{0} >> 1))
       ->capture_default_str();
+  auto* until_fail =
+      record
+          ->add_option("--until-fail", run.until_fail,
+                       "record again, at most N times and with --seed counting up, until the guest resets, "
+                       "shuts down, hangs for ever or leaves its script; keep only that trace")
+          ->type_name("N")
+          ->check(CLI::Range(1u, 1'000'000u));
+  record
+      ->add_option("--fail-on", run.fail_on,
+                   "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
+      ->type_name("TEXT")
+      ->needs(until_fail);
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
   add_machine_options(*only_run, run);

@@ -7,8 +7,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/console_watch.h"
 #include "debugger/cli/figures.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
@@ -42,6 +44,15 @@ Result<store::Bytes> read_file(const std::string& path) {
   if (!in.read(reinterpret_cast<char*>(contents.data()), size)) return error("{}: cannot read", path);
   return contents;
 }
+
+/// What became of one run, for whoever decides whether to run again.
+struct Outcome {
+  int code;                            ///< the exit code
+  std::optional<StopReason> reason{};  ///< none: it could not run, or not be recorded
+  engine::port::Instant end{};
+  double seconds = 0;
+  bool interactive = false;
+};
 
 /// Where a run ended.
 struct Ending {
@@ -137,33 +148,34 @@ int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
 }
 
 /// What was recorded, and what can be done with it.
-void report_recording(const RunOptions& options, engine::port::Instant end, double seconds,
-                      bool interactive) {
+void report_recording(const RunOptions& options, const Outcome& outcome) {
   const auto trace = store::TraceReader::open(options.trace);
   if (!trace) return;  // what went wrong is said elsewhere
   std::error_code ignored;
+  const std::uint64_t count = outcome.end.icount.value;
   // With somebody typing, the time is his, and tells nothing about the machine.
-  const std::string time = interactive ? fmt::format("{:.0f} s", seconds) : pace(end.icount.value, seconds);
+  const std::string time =
+      outcome.interactive ? fmt::format("{:.0f} s", outcome.seconds) : pace(count, outcome.seconds);
   fmt::print(stderr,
              "hindsight: recorded {} instructions in {}, {}, {}\nhindsight: next: hindsight replay {}\n",
-             grouped(end.icount.value), time, counted((*trace)->progress().events, "event"),
+             grouped(count), time, counted((*trace)->progress().events, "event"),
              bytes_text(std::filesystem::file_size(options.trace, ignored)), options.trace);
 }
 
-int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
-               engine::port::Machine*& running) {
+Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& files, ConsoleWatch& watch,
+                   engine::port::Machine*& running) {
   auto writer = store::TraceWriter::create(options.trace);
-  if (!writer) return complain(kBadInput, writer.failure().message);
+  if (!writer) return {complain(kBadInput, writer.failure().message)};
   const auto give_up = [&](const std::string& message) {
     host.restore_terminal();
     writer->reset();
     ::unlink(options.trace.c_str());
-    return complain(kBadInput, message);
+    return Outcome{complain(kBadInput, message)};
   };
   store::MachineConfig config = config_of(options, host);
   config.kernel = (*writer)->put_blob(base_name(options.kernel), files.kernel);
   config.initrd = (*writer)->put_blob(base_name(options.initrd), files.initrd);
-  replay::record::Recorder recorder(host.source(), host.sink(), **writer);
+  replay::record::Recorder recorder(host.source(), watch, **writer);
   auto built = build_machine(config, files, options.engine, recorder, recorder);
   if (!built) return give_up(built.failure().message);
   if (const Status begun = (*writer)->begin(config); !begun) return give_up(begun.failure().message);
@@ -182,12 +194,56 @@ int record_run(const RunOptions& options, LiveHost& host, const BootFiles& files
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   progress.clear();
   host.restore_terminal();
-  if (!result)
-    return complain(kBadInput, result.failure().message + "; the trace is usable up to its last commit");
+  if (!result) {
+    return {complain(kBadInput, result.failure().message + "; the trace is usable up to its last commit")};
+  }
   log_registers(**built);
   const int code = report_end({result->reason, result->end, machine.describe()}, host);
-  report_recording(options, result->end, took.count(), host.interactive());
-  return code;
+  return {code, result->reason, result->end, took.count(), host.interactive()};
+}
+
+/// Opens the live host anew and runs or records once.
+Outcome run_once(const RunOptions& options, const BootFiles& files, ConsoleWatch& watch) {
+  engine::port::Machine* running = nullptr;
+  LiveOptions live{options.disk, options.net, options.script, options.input, options.seed, [&running] {
+                     if (running != nullptr) running->request_stop();
+                   }};
+  auto host = open_live_host(live);
+  if (!host) return {complain(kBadInput, host.failure().message)};
+  watch.show_on((*host)->sink());
+  return options.trace.empty() ? Outcome{just_run(options, **host, files, running)}
+                               : record_run(options, **host, files, watch, running);
+}
+
+/// Whether a run is one that the user waits for. A reset is how a guest ends that was told to reboot after a
+/// panic.
+bool has_failed(const Outcome& outcome, const ConsoleWatch& watch) {
+  return outcome.code == kFailed || outcome.reason == StopReason::reset || watch.seen();
+}
+
+/// Records until the guest fails, at most options.until_fail times, and keeps the last trace only.
+int record_until_failure(RunOptions options, const BootFiles& files) {
+  for (unsigned attempt = 1;; ++attempt) {
+    fmt::print(stderr, "hindsight: attempt {} of {}{}\n", attempt, options.until_fail,
+               options.seed ? fmt::format(", seed {}", *options.seed) : "");
+    ConsoleWatch watch(options.fail_on);
+    const Outcome outcome = run_once(options, files, watch);
+    if (!outcome.reason || outcome.code == kBadInput) return outcome.code;
+    const bool failed = has_failed(outcome, watch);
+    if (failed || outcome.reason == StopReason::interrupted) {
+      if (failed) fmt::print(stderr, "hindsight: the guest failed in attempt {}, which is kept\n", attempt);
+      report_recording(options, outcome);
+      return failed ? kOk : outcome.code;
+    }
+    if (::unlink(options.trace.c_str()) != 0) {
+      return complain(kBadInput, fmt::format("{}: {}", options.trace, std::strerror(errno)));
+    }
+    if (attempt == options.until_fail) {
+      return complain(kFailed, fmt::format("the guest did not fail in {}, and no trace is kept",
+                                           counted(attempt, "attempt")));
+    }
+    if (options.seed) ++*options.seed;
+  }
 }
 
 }  // namespace
@@ -205,18 +261,15 @@ int run_command(const RunOptions& options) {
     if (!initrd) return complain(kBadInput, initrd.failure().message);
     files.initrd = *initrd;
   }
-  engine::port::Machine* running = nullptr;
-  LiveOptions live{options.disk, options.net, options.script, options.input, options.seed, [&running] {
-                     if (running != nullptr) running->request_stop();
-                   }};
   if (!options.trace.empty()) {
     // Before the terminal is taken over.
     if (const Status room = make_room(options); !room) return complain(kBadInput, room.failure().message);
   }
-  auto host = open_live_host(live);
-  if (!host) return complain(kBadInput, host.failure().message);
-  return options.trace.empty() ? just_run(options, **host, files, running)
-                               : record_run(options, **host, files, running);
+  if (options.until_fail != 0) return record_until_failure(options, files);
+  ConsoleWatch nothing{""};
+  const Outcome outcome = run_once(options, files, nothing);
+  if (outcome.reason && !options.trace.empty()) report_recording(options, outcome);
+  return outcome.code;
 }
 
 }  // namespace hindsight::debugger::cli

@@ -192,6 +192,33 @@ TEST_F(CommandLine, ACpuThatShutsDownIsAFailedGuest) {
   EXPECT_EQ(verified.code, 0) << verified.text;
 }
 
+TEST_F(CommandLine, UntilFailCountsItsAttemptsAndSeedsAndKeepsNoTraceOfSuccesses) {
+  const Outcome recorded = hindsight(record("--engine interp --seed 7 --until-fail 2"));
+  EXPECT_EQ(recorded.code, 1);
+  EXPECT_THAT(recorded.text, HasSubstr("attempt 1 of 2, seed 7\n"));
+  EXPECT_THAT(recorded.text, HasSubstr("attempt 2 of 2, seed 8\n"));
+  EXPECT_THAT(recorded.text, HasSubstr("the guest did not fail in 2 attempts, and no trace is kept\n"));
+  EXPECT_THAT(recorded.text, Not(HasSubstr("next: ")));
+  EXPECT_FALSE(std::filesystem::exists(path("t.trace")));
+}
+
+TEST_F(CommandLine, UntilFailKeepsTheTraceOfACpuThatShutsDown) {
+  write("kernel", pvh_kernel({0x0f, 0x0b}));  // ud2, with an empty IDT
+  const Outcome recorded = hindsight(record("--engine interp --until-fail 5"));
+  EXPECT_EQ(recorded.code, 0) << recorded.text;
+  EXPECT_THAT(recorded.text, HasSubstr("the guest failed in attempt 1, which is kept\n"));
+  EXPECT_EQ(hindsight("verify --engine interp " + path("t.trace")).code, 0);
+}
+
+TEST_F(CommandLine, UntilFailTakesATextOnTheConsoleForFailure) {
+  // The guest echoes one byte at a time: the text is never seen in one piece.
+  const Outcome recorded = hindsight(record("--engine interp --until-fail 2 --fail-on ello"));
+  EXPECT_EQ(recorded.code, 0) << recorded.text;
+  EXPECT_THAT(recorded.text, HasSubstr("the guest failed in attempt 1, which is kept\n"));
+  EXPECT_EQ(hindsight(record("--force --engine interp --until-fail 1 --fail-on elloH")).code, 1);
+  EXPECT_EQ(hindsight(record("--fail-on ello")).code, 2);
+}
+
 TEST_F(CommandLine, AnExistingTraceIsReplacedOnlyByForceAndAnythingElseNever) {
   ASSERT_EQ(hindsight(record("--engine interp")).code, 0);
   EXPECT_EQ(hindsight(record("--engine interp")).code, 3);
