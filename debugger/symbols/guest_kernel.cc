@@ -102,6 +102,17 @@ std::string GuestKernel::describe(const Stack& stack) const {
   return text;
 }
 
+Result<std::vector<Task>> GuestKernel::tasks(const MemoryView& memory) {
+  if (!task_reader_) {
+    const Result<Btf> btf = Btf::read(memory, symbols_);
+    if (!btf) return btf.failure();
+    Result<TaskReader> reader = TaskReader::create(*btf, symbols_);
+    if (!reader) return reader.failure();
+    task_reader_ = std::move(*reader);
+  }
+  return task_reader_->read(memory);
+}
+
 std::vector<std::byte> GuestKernel::elf(const MemoryView& memory) const {
   return write_elf(symbols_, modules_, unwinder_ ? &*unwinder_ : nullptr, memory);
 }

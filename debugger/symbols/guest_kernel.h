@@ -12,6 +12,7 @@
 #include "debugger/symbols/machine_view.h"
 #include "debugger/symbols/modules.h"
 #include "debugger/symbols/orc.h"
+#include "debugger/symbols/tasks.h"
 #include "engine/base/result.h"
 
 namespace hindsight::debugger::symbols {
@@ -39,6 +40,8 @@ class GuestKernel final {
   [[nodiscard]] std::string describe(const Stack& stack) const;
 
   Result<std::vector<LogRecord>> log(const MemoryView& memory) const { return read_log(memory, symbols_); }
+  /// Every task. Fails where the kernel carries no BTF; the first call reads that.
+  Result<std::vector<Task>> tasks(const MemoryView& memory);
   /// See symbol_elf.h.
   [[nodiscard]] std::vector<std::byte> elf(const MemoryView& memory) const;
 
@@ -46,6 +49,7 @@ class GuestKernel final {
   KernelSymbols symbols_;
   std::vector<Module> modules_;
   std::optional<Unwinder> unwinder_;
+  std::optional<TaskReader> task_reader_;
 };
 
 }  // namespace hindsight::debugger::symbols

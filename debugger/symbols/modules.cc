@@ -132,13 +132,13 @@ struct ElfSymbol {  // Elf64_Sym of the System V ABI
   std::uint64_t value, size;
 };
 
-/// struct mod_kallsyms: symbols, their count, their names, their types.
-void read_symbols(const MemoryView& memory, GuestVirt tables, const Range& text, SymbolTable& out) {
+/// struct mod_kallsyms: symbols, their count, their names, their types. Returns how many it looked at.
+std::size_t read_symbols(const MemoryView& memory, GuestVirt tables, const Range& text, SymbolTable& out) {
   const auto symbols_at = load<std::uint64_t>(memory, tables);
   const auto count = load<std::uint32_t>(memory, tables + 8);
   const auto names_at = load<std::uint64_t>(memory, tables + 16);
   const auto types_at = load<std::uint64_t>(memory, tables + 24);
-  if (!symbols_at || !count || !names_at || !types_at || *count > kMostSymbols) return;
+  if (!symbols_at || !count || !names_at || !types_at || *count > kMostSymbols) return 0;
   const auto symbols = load_array<ElfSymbol>(memory, GuestVirt{*symbols_at}, *count);
   const auto types = load_array<char>(memory, GuestVirt{*types_at}, *count);
   for (std::size_t i = 0; i < symbols.size() && i < types.size(); ++i) {
@@ -149,6 +149,7 @@ void read_symbols(const MemoryView& memory, GuestVirt tables, const Range& text,
     out.add(*name, types[i], address, symbols[i].size, !kKernelHalf.contains(address));
   }
   out.seal(text.end);
+  return symbols.size();
 }
 
 bool is_name(const std::string& text) {
@@ -195,8 +196,7 @@ std::vector<Module> read_modules(const MemoryView& memory, const KernelSymbols& 
   for (std::size_t i = 0; i < modules.size(); ++i) {
     modules[i].symbols = SymbolTable(modules[i].name);
     if (kallsyms == 0 || symbols > kMostAllSymbols) continue;
-    read_symbols(memory, GuestVirt{all[i].word(kallsyms)}, modules[i].text, modules[i].symbols);
-    symbols += modules[i].symbols.size();
+    symbols += read_symbols(memory, GuestVirt{all[i].word(kallsyms)}, modules[i].text, modules[i].symbols);
   }
   return modules;
 }

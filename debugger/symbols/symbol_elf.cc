@@ -196,7 +196,7 @@ std::vector<std::byte> frames_of(const KernelSymbols& kernel, std::span<const Mo
   for (const Unwinder::Table& table : unwinder.tables()) {
     if (places > kMostPlaces) break;
     regions.push_back({unwinder.read(memory, table), table.code.end});
-    places += regions.back().places.size();
+    places += table.orc.count;
   }
   return write_debug_frame(regions, functions, system_call_entries(kernel));
 }

@@ -38,8 +38,8 @@ SparseMemory edited_tables(unsigned choice, std::span<const std::byte> edits) {
 
 SparseMemory edited_kernel(unsigned choice, std::span<const std::byte> edits) {
   TinyKernel kernel(static_cast<OrcFormat>(choice));
-  constexpr std::array<GuestVirt, 5> kPlaces{TinyKernel::kOrc, TinyKernel::kData, TinyKernel::kModule,
-                                             TinyKernel::kStack, TinyKernel::kTables};
+  constexpr std::array<GuestVirt, 6> kPlaces{TinyKernel::kOrc, TinyKernel::kData,  TinyKernel::kModule,
+                                             TinyKernel::kBtf, TinyKernel::kStack, TinyKernel::kTables};
   for (; edits.size() >= 4; edits = edits.subspan(4)) {
     const std::size_t at = position(edits);
     SparseMemory::Bytes& bytes = kernel.memory.at(kPlaces[at % kPlaces.size()]);
@@ -56,7 +56,7 @@ void expect_sound(const debugger::symbols::SymbolTable& table) {
   }
 }
 
-void use(const GuestKernel& kernel, const SparseMemory& memory) {
+void use(GuestKernel& kernel, const SparseMemory& memory) {
   using debugger::symbols::Registers;
   expect_sound(kernel.symbols().table());
   for (const auto& module : kernel.modules()) expect_sound(module.symbols);
@@ -71,6 +71,7 @@ void use(const GuestKernel& kernel, const SparseMemory& memory) {
   if (const auto log = kernel.log(memory)) {
     for (const auto& record : *log) CHECK(!record.line().empty());
   }
+  if (const auto tasks = kernel.tasks(memory)) CHECK(tasks->size() <= 1 << 18);
   CHECK(!kernel.elf(memory).empty());
 }
 
@@ -85,7 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const tests::SparseMemory memory = choice < tests::kLayouts
                                          ? tests::edited_tables(choice, edits)
                                          : tests::edited_kernel(choice - tests::kLayouts, edits);
-  const auto kernel = tests::GuestKernel::find(memory);
+  auto kernel = tests::GuestKernel::find(memory);
   if (kernel) {
     tests::use(*kernel, memory);
   } else {

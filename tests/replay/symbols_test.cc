@@ -325,5 +325,32 @@ TEST_F(SymbolsGuestTest, ReadsAVmlinuxThatIsTheOneThatRuns) {
               HasSubstr("an ELF file for x86-64 expected"));
 }
 
+TEST_F(SymbolsGuestTest, ListsTheTasksThatPsListsAndWhereTheySleep) {
+  SymbolsGuest guest(kernel_, initrd_, "quiet");
+  ASSERT_TRUE(guest.run_to("# "));
+  const std::string names = guest.shell("for p in /proc/[0-9]*; do head -n 1 $p/status; done");
+  std::string pids = " " + guest.shell("echo /proc/[0-9]*");
+  std::ranges::replace(pids, '\n', ' ');
+  const CpuView cpu = guest.view();
+  auto kernel = *debugger::symbols::GuestKernel::find(cpu.memory);
+  const auto tasks = kernel.tasks(cpu.memory);
+  ASSERT_TRUE(tasks) << tasks.failure().message;
+  int unwound = 0;
+  for (const auto& task : *tasks) {
+    if (task.pid != 0) {
+      // There workers say what they work on, too.
+      EXPECT_THAT(names, HasSubstr("Name:\t" + task.name));
+      EXPECT_THAT(pids, HasSubstr(fmt::format(" /proc/{} ", task.pid)));
+    }
+    if (!task.saved) continue;
+    const Stack stack = *kernel.unwind(*task.saved, cpu.memory);
+    EXPECT_TRUE(stack.end == Stack::End::user || stack.end == Stack::End::bottom) << kernel.describe(stack);
+    EXPECT_THAT(kernel.describe(stack), HasSubstr("schedule+")) << task.name;
+    ++unwound;
+  }
+  EXPECT_EQ(tasks->size(), static_cast<std::size_t>(std::ranges::count(pids, '/') / 2 + 1));
+  EXPECT_GT(unwound, 20);
+}
+
 }  // namespace
 }  // namespace hindsight::tests

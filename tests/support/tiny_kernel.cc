@@ -15,6 +15,13 @@ constexpr GuestVirt kAddresses{TinyKernel::kOrc}, kEntries{TinyKernel::kOrc.valu
 constexpr GuestVirt kModules{TinyKernel::kData}, kLogPointer{TinyKernel::kData.value + 0x20};
 constexpr GuestVirt kRing{TinyKernel::kData.value + 0x100}, kDescriptors{TinyKernel::kData.value + 0x1000};
 constexpr GuestVirt kInfos{TinyKernel::kData.value + 0x2000}, kLogText{TinyKernel::kData.value + 0x3000};
+constexpr GuestVirt kSignal{TinyKernel::kData.value + 0x3a00}, kOtherSignal{TinyKernel::kData.value + 0x3a80};
+constexpr std::uint64_t kBtfSize = 0x400;
+// Members of task_struct, in bytes; those of an unnamed union begin at 0x40.
+constexpr std::uint64_t kState = 0x00, kOnCpu = 0x04, kMm = 0x08, kTasks = 0x10, kPid = 0x20, kTgid = 0x24,
+                        kSignalAt = 0x28, kThreadNode = 0x30, kComm = 0x40, kThread = 0x50,
+                        kSpInThread = 0x18;
+constexpr std::uint64_t kThreadHead = 0x10;  // of signal_struct
 constexpr unsigned kLogBits = 8, kRecordBits = 2;
 
 struct Place {
@@ -79,6 +86,8 @@ TinyKernel::TinyKernel(Format format) {
   put_orc(format);
   put_module(format);
   put_log();
+  put_btf();
+  put_tasks();
 }
 
 void TinyKernel::put_symbols() {
@@ -94,6 +103,9 @@ void TinyKernel::put_symbols() {
   symbols.push_back({"__start_orc_unwind", 'r', kEntries.value});
   symbols.push_back({"modules", 'd', kModules.value});
   symbols.push_back({"prb", 'd', kLogPointer.value});
+  symbols.push_back({"init_task", 'D', kInitTask.value});
+  symbols.push_back({"__start_BTF", 'r', kBtf.value});
+  symbols.push_back({"__stop_BTF", 'r', kBtf.value + kBtfSize});
   symbols.push_back({"_end", 'B', kEnd.value});
   memory.put(kTables, KallsymsImage::build(symbols, KallsymsImage::Layout::absolute_per_cpu, kTables));
 }
@@ -139,6 +151,75 @@ void TinyKernel::put_module(Format format) {
   memory.store(kModule + 0x2018 + 16, std::uint64_t{0x40});
   memory.store_text(kModule + 0x2101, "probe");
   memory.store_text(kModule + 0x2200, "-t");
+}
+
+void TinyKernel::put_btf() {
+  struct Member {
+    std::string_view name;
+    std::uint32_t type;
+    std::uint64_t offset;
+  };
+  std::string strings(1, '\0');
+  std::vector<std::uint32_t> types;
+  const auto text = [&](std::string_view name) {
+    if (name.empty()) return std::uint32_t{0};
+    const auto at = static_cast<std::uint32_t>(strings.size());
+    strings.append(name).push_back('\0');
+    return at;
+  };
+  const auto structure = [&](unsigned kind, std::string_view name, const std::vector<Member>& members) {
+    types.insert(types.end(), {text(name), kind << 24 | static_cast<std::uint32_t>(members.size()), 0x100});
+    for (const Member& member : members)
+      types.insert(types.end(),
+                   {text(member.name), member.type, static_cast<std::uint32_t>(member.offset * 8)});
+  };
+  types.insert(types.end(), {text("word"), 1u << 24, 8, 64});    // 1
+  types.insert(types.end(), {text("other_word"), 8u << 24, 1});  // 2: a typedef
+  structure(4, "thread_struct", {{"sp", 2, kSpInThread}});       // 3
+  types.insert(types.end(), {0, 10u << 24, 3});                  // 4: const
+  structure(5, "", {{"older", 1, 0}, {"comm", 1, 0}});           // 5: an unnamed union
+  structure(4, "task_struct",
+            {{"__state", 1, kState},
+             {"on_cpu", 1, kOnCpu},
+             {"mm", 1, kMm},
+             {"tasks", 1, kTasks},
+             {"pid", 1, kPid},
+             {"tgid", 1, kTgid},
+             {"signal", 1, kSignalAt},
+             {"thread_node", 1, kThreadNode},
+             {"", 5, kComm},
+             {"thread", 4, kThread}});
+  structure(4, "signal_struct", {{"thread_head", 1, kThreadHead}});
+  const auto types_size = static_cast<std::uint32_t>(types.size() * 4);
+  const std::vector<std::uint32_t> header{0x0001eb9f, 24,         0,
+                                          types_size, types_size, static_cast<std::uint32_t>(strings.size())};
+  Bytes bytes(kBtfSize);
+  std::memcpy(bytes.data(), header.data(), 24);
+  std::memcpy(bytes.data() + 24, types.data(), types_size);
+  std::memcpy(bytes.data() + 24 + types_size, strings.data(), strings.size());
+  memory.put(kBtf, std::move(bytes));
+}
+
+void TinyKernel::put_tasks() {
+  const auto task = [&](GuestVirt at, GuestVirt next, GuestVirt signal, std::uint32_t pid,
+                        std::string_view name) {
+    memory.store(at + kTasks, next.value + kTasks);
+    memory.store(at + kPid, pid);
+    memory.store(at + kTgid, pid);
+    memory.store(at + kSignalAt, signal.value);
+    memory.store(at + kThreadNode, signal.value + kThreadHead);
+    memory.store(signal + kThreadHead, at.value + kThreadNode);
+    memory.store_text(at + kComm, name);
+  };
+  task(kInitTask, kTask, kSignal, 0, "swapper/0");
+  task(kTask, kInitTask, kOtherSignal, 7, "sleeper");
+  memory.store(kInitTask + kOnCpu, std::uint32_t{1});
+  memory.store(kTask + kState, std::uint32_t{1});
+  // What it pushed when it was switched away, and the address at which it goes on.
+  const GuestVirt sp = kStack + 0x3000;
+  memory.store(kTask + kThread + kSpInThread, sp.value);
+  memory.store(sp + 48, kOuter.value + 8);
+  memory.store(sp + 56 + 32, kBottom.value + 7);
 }
 
 void TinyKernel::put_log() {

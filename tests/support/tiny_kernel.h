@@ -1,5 +1,5 @@
-// A kernel of a few functions with everything the debugger looks for: kallsyms, ORC, one module, a log, a
-// stack. Made by hand, for tests. One test thread.
+// A kernel of a few functions with everything the debugger looks for: kallsyms, ORC, one module, a log,
+// BTF, two tasks, a stack. Made by hand, for tests. One test thread.
 #pragma once
 
 #include "debugger/symbols/orc.h"
@@ -19,6 +19,9 @@ struct TinyKernel {
   static constexpr GuestVirt kTables{kText.value + 0x100000};
   static constexpr GuestVirt kOrc{kText.value + 0x200000};
   static constexpr GuestVirt kData{kText.value + 0x300000};
+  static constexpr GuestVirt kBtf{kText.value + 0x380000};
+  static constexpr GuestVirt kInitTask{kData.value + 0x3800};  ///< pid 0, on the CPU
+  static constexpr GuestVirt kTask{kData.value + 0x3900};      ///< pid 7, "sleeper", sleeps in outer
   static constexpr GuestVirt kEnd{kText.value + 0x400000};
   static constexpr GuestVirt kModule{0xffffffffc0200000};  ///< its code; one function, probe, at +0x10
   static constexpr GuestVirt kModuleStruct{kModule.value + 0x3000};
@@ -34,6 +37,8 @@ struct TinyKernel {
   void put_orc(Format format);
   void put_module(Format format);
   void put_log();
+  void put_btf();
+  void put_tasks();
   void put_record(unsigned index, std::uint64_t nanoseconds, std::string_view text);
   std::uint64_t log_position_ = 0;
 };

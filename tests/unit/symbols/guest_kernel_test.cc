@@ -195,6 +195,36 @@ TEST_P(GuestKernelTest, ReadsTheLogAcrossTheEndOfItsRing) {
   EXPECT_EQ((*log)[1].sequence, 3u);
 }
 
+TEST_P(GuestKernelTest, ListsTasksAndWhereTheyWait) {
+  const auto tasks = kernel_.tasks(tiny_.memory);
+  ASSERT_TRUE(tasks) << tasks.failure().message;
+  ASSERT_THAT(*tasks, SizeIs(2));
+  EXPECT_TRUE((*tasks)[0].on_cpu);
+  EXPECT_FALSE((*tasks)[0].saved);
+  const Task& sleeper = (*tasks)[1];
+  EXPECT_EQ(sleeper.name, "sleeper");
+  EXPECT_EQ(sleeper.pid, 7u);
+  EXPECT_EQ(sleeper.state_letter(), 'S');
+  ASSERT_TRUE(sleeper.saved);
+  EXPECT_THAT(pcs(unwind(*sleeper.saved)), ElementsAre(Kernel::kOuter + 8, Kernel::kBottom + 7));
+}
+
+TEST_P(GuestKernelTest, SaysThatNoTaskCanBeListedWithoutBtf) {
+  tiny_.memory.store(Kernel::kBtf, std::uint16_t{0});
+  const auto tasks = kernel_.tasks(tiny_.memory);
+  ASSERT_FALSE(tasks);
+  EXPECT_THAT(tasks.failure().message, testing::HasSubstr("a header that does not fit"));
+}
+
+TEST_P(GuestKernelTest, FindsMembersThroughOtherNamesAndUnnamedUnions) {
+  const auto btf = Btf::read(tiny_.memory, kernel_.symbols());
+  ASSERT_TRUE(btf) << btf.failure().message;
+  EXPECT_EQ(btf->offset("task_struct", "comm"), 0x40u);
+  EXPECT_EQ(btf->offset("task_struct", "thread.sp"), 0x68u);
+  EXPECT_FALSE(btf->offset("task_struct", "nothing"));
+  EXPECT_FALSE(btf->offset("nothing", "comm"));
+}
+
 TEST(LogRecord, GivesEachLineItsTime) {
   const LogRecord record{1, 1'234'567'890, 6, "two\nlines"};
   EXPECT_EQ(record.line(), "[    1.234567] two\n[    1.234567] lines");
