@@ -110,6 +110,7 @@ AluResult count_bits(Op op, std::uint64_t a, std::uint64_t b, unsigned bits) {
 }  // namespace
 
 AluResult alu(Op op, unsigned bits, std::uint64_t a, std::uint64_t b, std::uint64_t c, bool carry) {
+  CHECK(bits >= 8 && bits <= 64, "an operation on {} bits", bits);
   const std::uint64_t mask = width_mask(bits);
   const unsigned count_mask = bits == 64 ? 63 : 31;
   a &= mask;

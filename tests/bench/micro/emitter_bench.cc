@@ -19,7 +19,7 @@ constexpr int kInsns = 6;
 void emit_instruction_ours(benchmark::State& state) {
   std::array<std::uint8_t, 64> buffer{};
   x64::Emitter e;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     e.set_cursor(buffer.data());
     e.mov_rm(8, x64::RAX, {.base = x64::RDI, .disp = 8});
     e.alu_rr(x64::kAdd, 8, x64::RAX, x64::RSI);
@@ -37,7 +37,7 @@ void emit_instruction_asmjit(benchmark::State& state) {
   asmjit::CodeHolder code;
   CHECK(code.init(asmjit::Environment(asmjit::Arch::kX64)) == asmjit::kErrorOk, "AsmJit does not start");
   x86::Assembler a(&code);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     a.setOffset(0);
     a.mov(x86::rax, x86::ptr(x86::rdi, 8));
     a.add(x86::rax, x86::rsi);

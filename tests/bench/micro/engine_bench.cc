@@ -65,7 +65,7 @@ void optimise(ir::Block& block) {
 
 void decode_instruction(benchmark::State& state) {
   const x86::X86Guest guest;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     for (std::span<const std::uint8_t> rest = kBlock; !rest.empty();) {
       x86::Decoded decoded;
       benchmark::DoNotOptimize(guest.decoder().decode(rest, kLongMode, decoded));
@@ -78,7 +78,7 @@ BENCHMARK(decode_instruction);
 
 void lift_block(benchmark::State& state) {
   x86::X86Guest guest;
-  for (auto _ : state) benchmark::DoNotOptimize(lifted(guest));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(lifted(guest));
   count(state, 1);
 }
 BENCHMARK(lift_block);
@@ -88,7 +88,7 @@ void compile_block(benchmark::State& state) {
   ir::Block block = lifted(guest);
   optimise(block);
   x64::CodeGenerator generator(guest.registers(), std::move(x64::CodeCache::create(kCodeCache).value()));
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     if (!generator.compile(block)) generator.reset();
   }
   count(state, 1);
@@ -98,7 +98,7 @@ BENCHMARK(compile_block);
 void translate_block(benchmark::State& state) {
   x86::X86Guest guest;
   x64::CodeGenerator generator(guest.registers(), std::move(x64::CodeCache::create(kCodeCache).value()));
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     ir::Block block = lifted(guest);
     optimise(block);
     if (!generator.compile(block)) generator.reset();
@@ -112,7 +112,7 @@ void run_instruction(benchmark::State& state, EngineKind engine) {
   BareMachine bare(engine);
   bare.write(BareMachine::kCode, kBlock);
   bare.cpu().gpr[x86::kRdi] = BareMachine::kData;
-  for (auto _ : state) benchmark::DoNotOptimize(bare.run_for(kAtOnce));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(bare.run_for(kAtOnce));
   count(state, kAtOnce);
 }
 BENCHMARK_CAPTURE(run_instruction, interpreter, EngineKind::interpreter);
@@ -144,7 +144,7 @@ void fill_tlb(benchmark::State& state) {
   BareMachine bare(EngineKind::translator);
   x86::CpuState& cpu = bare.cpu();
   std::uint64_t page = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const std::uint64_t address = BareMachine::kData + page * kPageSize;
     benchmark::DoNotOptimize(cpu.memory->load(&cpu, address, 8, ir::kAccessPlain));
     page = (page + 1) % kPages;

@@ -39,7 +39,7 @@ void digest_machine(benchmark::State& state) {
   support::NothingOutside outside;
   const auto built = whole_machine(outside);
   StateDigester digester(built->machine());
-  for (auto _ : state) benchmark::DoNotOptimize(digester.take(false, {}));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(digester.take(false, {}));
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(digest_machine);
@@ -47,7 +47,7 @@ BENCHMARK(digest_machine);
 void hash_ram(benchmark::State& state) {
   support::NothingOutside outside;
   const auto built = whole_machine(outside);
-  for (auto _ : state) benchmark::DoNotOptimize(StateDigester(built->machine()));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(StateDigester(built->machine()));
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRam / kPageSize));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kRam));
 }
@@ -70,7 +70,7 @@ store::Bytes chunk_of_events() {
 void seal_chunk(benchmark::State& state) {
   const store::Bytes raw = chunk_of_events();
   const store::Bytes key = store::key_of(1, 2);
-  for (auto _ : state) benchmark::DoNotOptimize(store::seal("events", key, store::ValueKind::chunk, raw));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(store::seal("events", key, store::ValueKind::chunk, raw));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(raw.size()));
 }
 BENCHMARK(seal_chunk);
@@ -79,7 +79,7 @@ void open_chunk(benchmark::State& state) {
   const store::Bytes raw = chunk_of_events();
   const store::Bytes key = store::key_of(1, 2);
   const store::Bytes sealed = store::seal("events", key, store::ValueKind::chunk, raw);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto opened = store::open("events", key, store::ValueKind::chunk, sealed);
     CHECK(opened && opened->size() == raw.size(), "a sealed chunk does not open");
     benchmark::DoNotOptimize(opened);
