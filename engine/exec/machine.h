@@ -48,6 +48,7 @@ struct MachineOptions {
 };
 
 class Machine final : public port::Machine,
+                      public port::DebugPort,
                       public port::HostPort,
                       public port::PowerControl,
                       public port::StatefulAs<traces::schema::TimelineState> {

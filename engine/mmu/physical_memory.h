@@ -73,7 +73,11 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
     flags_[ram_page] |= kWriteCached;
     dirty(ram_page);
   }
-  void dirty(std::uint64_t ram_page) { epochs_[ram_page] = epoch_; }
+  void dirty(std::uint64_t ram_page) {
+    if (epochs_[ram_page] == epoch_) return;
+    if (keeper_ != nullptr) keeper_->about_to_change(ram_page, page(ram_page));
+    epochs_[ram_page] = epoch_;
+  }
 
   /// A write inside one page that tells the watcher what it must.
   void write_tracked(std::uint64_t ram_page, std::uint64_t offset, const void* data, std::uint64_t size);
@@ -91,6 +95,7 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
   std::uint32_t end_epoch() override;
   void for_each_dirty_after(std::uint32_t epoch,
                             const std::function<void(std::uint64_t)>& visit) const override;
+  void set_keeper(port::PageKeeper* keeper) override { keeper_ = keeper; }
 
  private:
   PhysicalMemory(std::byte* base, std::uint64_t bytes);
@@ -104,6 +109,7 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
   std::vector<std::uint32_t> epochs_;
   std::uint32_t epoch_ = 1;
   PageWatcher* watcher_ = nullptr;
+  port::PageKeeper* keeper_ = nullptr;
 };
 
 }  // namespace hindsight::engine::mmu

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/base/types.h"
+#include "engine/port/debug.h"
 #include "engine/port/nondet.h"
 #include "engine/port/stateful.h"
 
@@ -20,6 +21,15 @@ enum class StopReason : std::uint8_t {
   triple_fault = 3,  ///< the CPU shut down
   idle_forever = 4,  ///< every CPU halted, no timer armed, no input to come
   interrupted = 5,   ///< request_stop()
+  observed = 6,      ///< an Observer asked for it
+};
+
+/// Told of a page before it changes for the first time in an epoch: whoever still needs the old contents
+/// keeps them now.
+class PageKeeper {
+ public:
+  virtual ~PageKeeper() = default;
+  virtual void about_to_change(std::uint64_t index, const std::byte* contents) = 0;
 };
 
 /// Guest RAM with dirty tracking by epochs, for digests and snapshots.
@@ -37,6 +47,8 @@ class RamPages {
   /// Calls `visit` for each page dirtied in an epoch after `epoch`, in ascending order.
   virtual void for_each_dirty_after(std::uint32_t epoch,
                                     const std::function<void(std::uint64_t index)>& visit) const = 0;
+  /// At most one keeper at a time; borrowed. nullptr: none.
+  virtual void set_keeper(PageKeeper* keeper) = 0;
 };
 
 class Machine {
@@ -51,6 +63,7 @@ class Machine {
   /// Every stateful part, in a fixed order, CPUs first. RAM is apart.
   [[nodiscard]] virtual std::span<Stateful* const> parts() const = 0;
   [[nodiscard]] virtual RamPages& ram() = 0;
+  [[nodiscard]] virtual DebugPort& debug() = 0;
   /// One line for divergence reports: where the CPU is ("rip=ffffffff81000000 cpl=0").
   [[nodiscard]] virtual std::string describe() const = 0;
 };

@@ -23,9 +23,10 @@ class FakeRam final : public port::RamPages {
   std::uint64_t page_count() const override { return epochs_.size(); }
   const std::byte* page(std::uint64_t index) const override { return bytes_.data() + index * kPageSize; }
   void set_page(std::uint64_t index, const std::byte* contents) override {
+    dirty(index);
     std::memcpy(bytes_.data() + index * kPageSize, contents, kPageSize);
-    epochs_[index] = epoch_;
   }
+  void set_keeper(port::PageKeeper* keeper) override { keeper_ = keeper; }
   std::uint32_t end_epoch() override { return epoch_++; }
   void for_each_dirty_after(std::uint32_t epoch,
                             const std::function<void(std::uint64_t index)>& visit) const override {
@@ -35,14 +36,20 @@ class FakeRam final : public port::RamPages {
   }
   void write(std::uint64_t address, std::byte value) {
     address %= bytes_.size();
+    dirty(address / kPageSize);
     bytes_[address] = value;
-    epochs_[address / kPageSize] = epoch_;
   }
 
  private:
+  void dirty(std::uint64_t index) {
+    if (keeper_ != nullptr && epochs_[index] != epoch_) keeper_->about_to_change(index, page(index));
+    epochs_[index] = epoch_;
+  }
+
   std::vector<std::byte> bytes_;
   std::vector<std::uint32_t> epochs_;
   std::uint32_t epoch_ = 1;
+  port::PageKeeper* keeper_ = nullptr;
 };
 
 /// The CPU's state is kept in the Progress struct, for want of one of its own: chunks is the walk, digests
@@ -72,7 +79,8 @@ class FakeCpu final : public port::StatefulAs<traces::schema::Progress> {
   }
 };
 
-class FakeMachine final : public port::Machine {
+/// It has no program, so only positions make sense.
+class FakeMachine final : public port::Machine, public port::DebugPort {
  public:
   /// Goes wrong on purpose: called before each instruction.
   using Sabotage = std::function<void(FakeMachine&)>;
@@ -96,6 +104,13 @@ class FakeMachine final : public port::Machine {
   std::span<port::Stateful* const> parts() const override { return parts_; }
   port::RamPages& ram() override { return ram_; }
   FakeRam& fake_ram() { return ram_; }
+  port::DebugPort& debug() override { return *this; }
+  void observe(const port::Interests&, port::Observer*) override {}
+  port::Position position() const override { return {cpu.icount, 0}; }
+  GuestVirt pc() const override { return GuestVirt{cpu.walk}; }
+  std::optional<port::Mapping> mapping(GuestVirt) const override { return std::nullopt; }
+  bool peek(GuestPhys, void*, std::uint64_t) const override { return false; }
+  void restored(port::Position) override {}
   std::string describe() const override { return "walk=" + std::to_string(cpu.walk); }
 
   port::StopReason run(Icount until) override {

@@ -1,0 +1,133 @@
+// One debugging session over one recorded machine: what gdb, the command line and the window share. It has
+// one cursor, a Position on the timeline; everything is read at the cursor. Owned by a front end; one thread,
+// but for interrupt(). Looking never changes the guest: a session attached, breaking and watching, moves no
+// event and no digest.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/base/types.h"
+#include "engine/port/debug.h"
+#include "replay/timeline/conditions.h"
+
+namespace hindsight::debugger::session {
+
+using engine::port::Mapping;
+using engine::port::Position;
+using replay::timeline::Condition;
+using replay::timeline::Hit;
+
+enum class Direction : std::uint8_t { forward, backward };
+
+/// Why a move ended.
+enum class StopKind : std::uint8_t {
+  arrived,      ///< where it was asked to go
+  condition,    ///< a stop condition was met: Stop::hit
+  begin,        ///< the begin of history
+  end,          ///< the end of history; Stop::text says how the recording ended
+  interrupted,  ///< interrupt()
+};
+
+struct Stop {
+  StopKind kind = StopKind::arrived;
+  Position at;  ///< where the cursor is now
+  std::optional<Hit> hit;
+  std::string text;  ///< for people, one line
+};
+
+/// A register of the guest's CPU. The table is fixed for an architecture; values come in its order.
+struct RegisterInfo {
+  std::string_view name;  ///< as the architecture's manual spells it, lower case
+  std::uint16_t bits;     ///< 8 to 128
+  enum class Group : std::uint8_t { general, segment, control, debug, msr, x87, vector } group;
+};
+using RegisterValue = std::array<std::uint64_t, 2>;  ///< low, high
+
+/// An event from outside, or another moment that one can step to.
+struct EventInfo {
+  Position at;
+  VirtualTime time;
+  std::string kind;     ///< "input", "sample"
+  std::string channel;  ///< "serial0"
+  std::uint64_t size = 0;
+};
+struct MarkInfo {
+  std::string name, note;
+  Position at;
+};
+struct SnapshotInfo {
+  Position at;
+  std::uint64_t bytes = 0;  ///< of its own, not shared with others
+  bool in_trace = false;    ///< else only in memory
+};
+/// A field of a device's state, found by reflection.
+struct StateField {
+  std::string part, path;  ///< "serial0", "receive[3]"
+  std::string value;       ///< numbers in hexadecimal
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // ---- where
+  [[nodiscard]] virtual Position now() const = 0;
+  [[nodiscard]] virtual Position first() const = 0;
+  [[nodiscard]] virtual Position last() const = 0;
+  [[nodiscard]] virtual VirtualTime time() const = 0;
+  /// "123456", "123456+1" (after the first delivery there), "37%", "begin", "end", "mark:NAME", "event:N".
+  [[nodiscard]] virtual Result<Position> parse_position(std::string_view text) = 0;
+
+  // ---- moving; an Error means that the trace is damaged or the replay diverged
+  virtual Result<Stop> seek(Position to) = 0;
+  /// `count` positions on or back, taking no notice of conditions.
+  virtual Result<Stop> step(Direction direction, std::uint64_t count = 1) = 0;
+  /// To the next or the last hit of a condition, or the end or begin of history.
+  virtual Result<Stop> run(Direction direction) = 0;
+  virtual Result<Stop> run_to_event(Direction direction) = 0;
+  /// Ends the move that is under way. Any thread, and signal handlers.
+  virtual void interrupt() = 0;
+  /// Called now and then during long moves with what is done of the work, 0 to 1; may be empty.
+  virtual void on_progress(std::function<void(double)> progress) = 0;
+
+  // ---- stop conditions
+  /// Adds it under a new id, which is returned; `condition.id` is ignored.
+  virtual int add(Condition condition) = 0;
+  virtual void remove(int id) = 0;
+
+  // ---- looking
+  [[nodiscard]] virtual std::span<const RegisterInfo> register_table() const = 0;
+  /// In the order of register_table().
+  [[nodiscard]] virtual std::vector<RegisterValue> registers() = 0;
+  [[nodiscard]] virtual GuestVirt pc() const = 0;
+  [[nodiscard]] virtual std::optional<Mapping> mapping(GuestVirt address) const = 0;
+  /// How many bytes from `address` on could be read; the rest of `out` is untouched.
+  virtual std::size_t read(GuestVirt address, std::span<std::byte> out) const = 0;
+  virtual std::size_t read(GuestPhys address, std::span<std::byte> out) const = 0;
+  [[nodiscard]] virtual std::uint64_t ram_bytes() const = 0;
+  /// Every field of the machine's parts; `part` empty: of all.
+  [[nodiscard]] virtual std::vector<StateField> state(std::string_view part) = 0;
+  /// One line a level: the page-table entries that translate `address`.
+  [[nodiscard]] virtual std::string page_walk(GuestVirt address) = 0;
+
+  // ---- history
+  [[nodiscard]] virtual Result<std::vector<EventInfo>> events(Position from, Position to) = 0;
+  /// The last write before the cursor to any of these bytes of RAM, whoever wrote them.
+  virtual Result<std::optional<Hit>> last_write(GuestPhys address, std::uint64_t size) = 0;
+  [[nodiscard]] virtual std::vector<SnapshotInfo> snapshots() const = 0;
+  virtual Status take_snapshot() = 0;
+  [[nodiscard]] virtual std::vector<MarkInfo> marks() const = 0;
+  virtual Status set_mark(std::string name, std::string note) = 0;
+  /// Lets the machine run on from the cursor with new input, recorded at `path`; until when, `text` says.
+  virtual Result<std::string> branch(const std::string& path) = 0;
+};
+
+}  // namespace hindsight::debugger::session

@@ -1,0 +1,100 @@
+// A recorded machine as a place where one can walk in both directions: one cursor machine that stands at a
+// Position, a ladder of snapshots to start from, and helpers' machines that scan intervals side by side.
+// Owned by a session; one thread, but for interrupt(). What is found depends on the trace and the question
+// alone, never on which snapshots there happen to be or how many machines looked.
+//
+// replay/timeline/TIMELINE.md explains positions, scans and the ladder.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/port/machine.h"
+#include "replay/play/player.h"
+#include "replay/snapshot/ladder.h"
+#include "replay/timeline/conditions.h"
+#include "traces/store/trace_reader.h"
+
+namespace hindsight::replay::timeline {
+
+/// A machine and all it stands on, built anew at power-on.
+class ReplayMachine {
+ public:
+  virtual ~ReplayMachine() = default;
+  virtual engine::port::Machine& machine() = 0;
+};
+/// Builds the machine of `trace`, asking `player`. Any thread; each call makes another machine.
+using MachineFactory = std::function<Result<std::unique_ptr<ReplayMachine>>(traces::store::TraceReader& trace,
+                                                                            play::Player& player)>;
+
+struct TimelineOptions {
+  std::uint64_t ladder_bytes = std::uint64_t{1} << 30;  ///< memory for snapshots
+  unsigned jobs = 0;                                    ///< machines that scan at once; 0: one for each core
+};
+
+/// Why a move ended.
+enum class Arrival : std::uint8_t {
+  reached,      ///< the position asked for
+  hit,          ///< a condition
+  begin,        ///< of history
+  end,          ///< of history
+  interrupted,  ///< interrupt(): the cursor is where the move began (a scan) or got to (a run forward)
+};
+struct Move {
+  Arrival arrival = Arrival::reached;
+  std::optional<Hit> hit;  ///< the first one, where several were met at once
+};
+
+class Timeline {
+ public:
+  /// Opens the trace at `path` at its beginning.
+  static Result<std::unique_ptr<Timeline>> open(const std::string& path, MachineFactory factory,
+                                                TimelineOptions options = {});
+  ~Timeline();
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
+
+  [[nodiscard]] traces::store::TraceReader& trace();
+  /// The machine at the cursor. Its state is read, never changed, and moved only by this class.
+  [[nodiscard]] engine::port::Machine& machine();
+  [[nodiscard]] Position now() const;
+  [[nodiscard]] Position first() const;
+  /// The end of history; moves on when a recording that still runs has written more and refresh() is called.
+  [[nodiscard]] Position last() const;
+  [[nodiscard]] snapshot::Ladder& ladder();
+
+  // An Error: the trace is damaged, or the replay diverged (first line of its report).
+  Result<Move> seek(Position to);
+  Result<Move> step_forward(std::uint64_t count);
+  Result<Move> step_backward(std::uint64_t count);
+  /// To the first hit after the cursor, or `bound`, or the end. A forward move stops at Hit::after.
+  Result<Move> run_forward(const std::vector<Condition>& conditions, Position bound);
+  /// To the last hit before the cursor, or `bound`, or the begin. A backward move stops at Hit::before.
+  Result<Move> run_backward(const std::vector<Condition>& conditions, Position bound);
+  /// Every hit in [from, to), in order, as long as `visit` says true. The cursor stays. `visit` is called on
+  /// the caller's thread.
+  Status scan(const std::vector<Condition>& conditions, Position from, Position to,
+              const std::function<bool(const Hit&)>& visit);
+  /// The last hit in [from, to). The cursor stays.
+  Result<std::optional<Hit>> last_hit(const std::vector<Condition>& conditions, Position from, Position to);
+
+  /// Puts a snapshot of the cursor into the trace.
+  Status keep_snapshot();
+  /// Any thread, and signal handlers.
+  void interrupt();
+  /// Called during long moves with the share that is done, 0 to 1.
+  void on_progress(std::function<void(double)> progress);
+
+ private:
+  class Impl;
+  explicit Timeline(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hindsight::replay::timeline
