@@ -3,33 +3,65 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "engine/base/result.h"
 #include "replay/snapshot/snapshot.h"
 
 namespace hindsight::replay::snapshot {
 
-class Ladder {
+class Ladder final {
  public:
-  explicit Ladder(std::uint64_t budget_bytes);
-  ~Ladder();
+  /// Reads a snapshot from the trace. Any thread.
+  using Loader = std::function<Result<std::shared_ptr<const Snapshot>>()>;
 
-  /// The last snapshot at or before `at`; never null once one at power-on was inserted.
-  [[nodiscard]] std::shared_ptr<const Snapshot> nearest(Position at) const;
+  explicit Ladder(std::uint64_t budget_bytes) : budget_(budget_bytes) {}
+
+  /// The last snapshot at or before `at`; never null once one at power-on was inserted. One that the trace
+  /// holds but that cannot be read is passed over, with a warning.
+  [[nodiscard]] std::shared_ptr<const Snapshot> nearest(Position at);
   /// Keeps a snapshot, and thins the ladder where it is dense and far from the cursor until it fits the
-  /// budget. The one at power-on and those in the trace always stay (of the latter, only their pages leave
-  /// memory).
+  /// budget. The first one always stays.
   void insert(std::shared_ptr<const Snapshot> snapshot);
+  /// The trace holds a snapshot at `at`: it stays on the ladder whatever the budget, and `load` brings it
+  /// back when its memory was needed.
+  void insert_stored(Position at, Loader load);
   /// Where the user is: what is near is kept longest.
   void set_cursor(Position at);
   /// In order.
   [[nodiscard]] std::vector<Position> positions() const;
+  /// Those that the trace holds, in order.
+  [[nodiscard]] std::vector<Position> stored_positions() const;
+  /// Memory taken now.
   [[nodiscard]] std::uint64_t bytes() const;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  struct Rung {
+    std::shared_ptr<const Snapshot> snapshot;  ///< nullptr: only in the trace
+    Loader load;                               ///< empty: only in memory
+    std::uint64_t own = 0;                     ///< bytes that the rung in memory below it does not have
+    bool damaged = false;
+  };
+  using Rungs = std::map<Position, Rung>;
+
+  // All with mutex_ held.
+  Rungs::iterator loaded_below(Rungs::iterator rung);
+  Rungs::iterator loaded_above(Rungs::iterator rung);
+  void recount(Rungs::iterator rung);
+  void keep(Rungs::iterator rung, std::shared_ptr<const Snapshot> snapshot);
+  void release(Rungs::iterator rung);
+  void thin(Position spared);
+  [[nodiscard]] double worth(Rungs::iterator rung);
+
+  const std::uint64_t budget_;
+  mutable std::mutex mutex_;
+  Rungs rungs_;  // guarded by mutex_, as is all below
+  Position cursor_;
+  std::uint64_t bytes_ = 0;  ///< the sum of `own`
 };
 
 }  // namespace hindsight::replay::snapshot

@@ -1,0 +1,131 @@
+#include "replay/snapshot/ladder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace hindsight::replay::snapshot {
+namespace {
+
+using testing::ElementsAre;
+
+Position at(std::uint64_t icount) { return {Icount(icount), 0}; }
+
+/// A snapshot of 64 pages of its own.
+std::shared_ptr<const Snapshot> snapshot_at(std::uint64_t icount) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->at = at(icount);
+  snapshot->ram = PageMap(64);
+  const std::vector<std::byte> contents(kPageSize, std::byte{1});
+  for (std::uint64_t i = 0; i < 64; ++i) snapshot->ram.set(i, copy_page(contents.data()));
+  return snapshot;
+}
+
+constexpr std::uint64_t kOne = 270'000;  // a little more than such a snapshot takes
+
+TEST(Ladder, NearestIsTheLastAtOrBefore) {
+  Ladder ladder(100 * kOne);
+  EXPECT_EQ(ladder.nearest(at(5)), nullptr);
+  for (const std::uint64_t icount : {0, 100, 200}) ladder.insert(snapshot_at(icount));
+  EXPECT_EQ(ladder.nearest(at(99))->at, at(0));
+  EXPECT_EQ(ladder.nearest(at(100))->at, at(100));
+  EXPECT_EQ(ladder.nearest({Icount(100), 3})->at, at(100));
+  EXPECT_EQ(ladder.nearest(at(1'000))->at, at(200));
+}
+
+TEST(Ladder, StaysWithinItsBudgetAndKeepsPowerOn) {
+  Ladder ladder(10 * kOne);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    ladder.set_cursor(at(i * 100));
+    ladder.insert(snapshot_at(i * 100));
+    EXPECT_LE(ladder.bytes(), 10 * kOne);
+  }
+  const std::vector<Position> kept = ladder.positions();
+  EXPECT_GE(kept.size(), 9u);
+  EXPECT_EQ(kept.front(), at(0));
+}
+
+TEST(Ladder, IsDenseNearTheCursorAndSparseFarAway) {
+  Ladder ladder(16 * kOne);
+  ladder.set_cursor(at(50'000));
+  for (std::uint64_t i = 0; i <= 100; ++i) ladder.insert(snapshot_at(i * 1'000));
+  const std::vector<Position> kept = ladder.positions();
+  std::size_t near = 0;
+  for (const Position position : kept) {
+    near += position.icount.value >= 45'000 && position.icount.value <= 55'000;
+  }
+  EXPECT_GE(near, 4u);
+  // Wherever one goes, a start is not too far.
+  for (std::size_t i = 1; i < kept.size(); ++i) {
+    EXPECT_LE(kept[i].icount - kept[i - 1].icount, 40'000u);
+  }
+}
+
+TEST(Ladder, AStoredSnapshotIsReadWhenItIsWantedAndOnlyThen) {
+  Ladder ladder(100 * kOne);
+  ladder.insert(snapshot_at(0));
+  int loads = 0;
+  ladder.insert_stored(at(500), [&]() -> Result<std::shared_ptr<const Snapshot>> {
+    loads++;
+    return snapshot_at(500);
+  });
+  EXPECT_EQ(ladder.nearest(at(499))->at, at(0));
+  EXPECT_EQ(loads, 0);
+  EXPECT_EQ(ladder.nearest(at(501))->at, at(500));
+  EXPECT_EQ(ladder.nearest(at(502))->at, at(500));
+  EXPECT_EQ(loads, 1);
+  EXPECT_THAT(ladder.stored_positions(), ElementsAre(at(500)));
+}
+
+TEST(Ladder, AStoredSnapshotLeavesMemoryButNotTheLadder) {
+  Ladder ladder(3 * kOne);
+  ladder.insert(snapshot_at(0));
+  ladder.insert_stored(at(500), [] { return Result(snapshot_at(500)); });
+  ladder.insert(snapshot_at(500));
+  for (std::uint64_t i = 1; i < 20; ++i) {
+    ladder.set_cursor(at(10'000 + i * 100));
+    ladder.insert(snapshot_at(10'000 + i * 100));
+  }
+  EXPECT_LE(ladder.bytes(), 3 * kOne);
+  EXPECT_THAT(ladder.stored_positions(), ElementsAre(at(500)));
+  EXPECT_EQ(ladder.nearest(at(600))->at, at(500));
+  EXPECT_LE(ladder.bytes(), 3 * kOne);
+}
+
+TEST(Ladder, ADamagedStoredSnapshotIsPassedOver) {
+  Ladder ladder(100 * kOne);
+  ladder.insert(snapshot_at(0));
+  ladder.insert_stored(at(500),
+                       []() -> Result<std::shared_ptr<const Snapshot>> { return error("a bit flipped"); });
+  EXPECT_EQ(ladder.nearest(at(600))->at, at(0));
+  EXPECT_EQ(ladder.nearest(at(600))->at, at(0));
+}
+
+TEST(Ladder, SharedPagesAreCountedOnce) {
+  Ladder ladder(100 * kOne);
+  const auto first = snapshot_at(0);
+  ladder.insert(first);
+  const std::uint64_t alone = ladder.bytes();
+  auto second = std::make_shared<Snapshot>(*first);
+  second->at = at(10);
+  ladder.insert(second);
+  EXPECT_LT(ladder.bytes(), alone + 4096);
+}
+
+TEST(Ladder, ManyThreadsShareOne) {
+  Ladder ladder(5 * kOne);
+  ladder.insert(snapshot_at(0));
+  std::vector<std::jthread> threads;
+  for (std::uint64_t t = 0; t < 3; ++t) {
+    threads.emplace_back([&ladder, t] {
+      for (std::uint64_t i = 0; i < 40; ++i) {
+        ladder.insert(snapshot_at(1 + t * 1'000 + i * 7));
+        EXPECT_NE(ladder.nearest(at(i * 100)), nullptr);
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace hindsight::replay::snapshot
