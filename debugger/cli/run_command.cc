@@ -71,6 +71,7 @@ int report_end(const Ending& ending, LiveHost& host) {
   switch (ending.reason) {
     case StopReason::power_off:
     case StopReason::reached:
+    case StopReason::observed:
       return kOk;
     case StopReason::reset:
       return complain(kOk, "the guest asked for a reset at " + at);

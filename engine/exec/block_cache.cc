@@ -39,6 +39,21 @@ void BlockCache::clear() {
   generator_.reset();
 }
 
+void BlockCache::discard_covering(const std::bitset<kPageSize>& offsets) {
+  if (offsets.none()) return;
+  std::vector<CachedBlock*> covering;
+  for (const auto& [key, block] : blocks_) {
+    const std::uint64_t first = block->start.value & kPageMask;
+    const std::uint64_t end = std::min(first + block->byte_length, kPageSize);
+    for (std::uint64_t at = first; at < end; ++at) {
+      if (!offsets.test(at)) continue;
+      covering.push_back(block.get());
+      break;
+    }
+  }
+  for (CachedBlock* block : covering) discard(*block);
+}
+
 bool BlockCache::holds_code(GuestPhys address, std::uint64_t size) const {
   const auto it = pages_.find(*memory_.ram_page(address));
   return it != pages_.end() && (it->second.chunks & chunk_mask(address.value & kPageMask, size)) != 0;

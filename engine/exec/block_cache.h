@@ -2,6 +2,7 @@
 // machine; the run loop's thread only. Invisible to the guest.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -44,6 +45,8 @@ class BlockCache final : public mmu::CodeOwner {
   void clear();
   /// Forgets the blocks that hold this byte.
   void discard_at(GuestPhys address) { code_written(address, 1); }
+  /// Forgets the blocks that hold a byte at one of these offsets in a page.
+  void discard_covering(const std::bitset<kPageSize>& offsets);
   [[nodiscard]] std::size_t size() const { return blocks_.size(); }
 
   // mmu::CodeOwner

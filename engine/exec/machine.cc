@@ -63,6 +63,65 @@ void Machine::state_changed() {
   mmu_.context_changed(cpu_);
 }
 
+void Machine::restored(port::Position position) {
+  cpu_.trap = {};
+  cpu_.leave = cpu_.alone = cpu_.watch_data = 0;
+  mmu_.noted().clear();
+  mmu_.context_changed(cpu_);
+  observation_.stand_at(position);
+  begun_at_ = Icount::max();
+  power_ = port::PowerEvent::none;
+  next_poll_ = Icount{0};
+  poll_now_ = false;
+}
+
+void Machine::observe(const port::Interests& interests, port::Observer* observer) {
+  const bool parted = observation_.interests().transfers;
+  observation_.set(interests, observer);
+  if (parted != interests.transfers) {
+    parted_sites_.clear();
+    blocks_.clear();
+    mmu_.forget_jumps();
+  }
+  blocks_.discard_covering(observation_.offsets());
+  mmu_.watch(interests.ranges);
+  bus_.observe(interests.devices ? &observation_ : nullptr);
+}
+
+namespace {
+
+/// Page tables as they are: a walk for people marks nothing.
+class QuietTables final : public ir::PageTableMemory {
+ public:
+  explicit QuietTables(const mmu::PhysicalMemory& memory) : memory_(memory) {}
+  std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned, std::uint64_t) override {
+    std::uint64_t entry = 0;
+    return memory_.read(address, &entry, size) ? entry : ~std::uint64_t{0};
+  }
+  void write_entry(GuestPhys, unsigned, std::uint64_t) override {}
+
+ private:
+  const mmu::PhysicalMemory& memory_;
+};
+
+}  // namespace
+
+std::optional<port::Mapping> Machine::mapping(GuestVirt address) const {
+  QuietTables tables(*memory_);
+  const ir::PageView view = guest_.inspect(cpu_, address.value, tables);
+  if (!view.mapped) return std::nullopt;
+  return port::Mapping{view.page, view.writable, view.user, view.executable};
+}
+
+std::vector<port::TableEntry> Machine::walk(GuestVirt address) const {
+  QuietTables tables(*memory_);
+  const ir::PageView view = guest_.inspect(cpu_, address.value, tables);
+  std::vector<port::TableEntry> entries;
+  for (unsigned i = 0; i < view.level_count; ++i)
+    entries.push_back({view.levels[i].level, view.levels[i].address, view.levels[i].value});
+  return entries;
+}
+
 void Machine::save(traces::schema::TimelineState::Builder out) const {
   out.setIcount(icount().value);
   out.setTimeRate(cpu_.time_rate);
@@ -101,25 +160,35 @@ port::StopReason Machine::run(Icount until) {
     if (stop_requested_.exchange(false, std::memory_order_relaxed)) return port::StopReason::interrupted;
     if (power_ == port::PowerEvent::power_off) return port::StopReason::power_off;
     if (power_ == port::PowerEvent::reset) return port::StopReason::reset;
+    if (observation_.take_stop()) return port::StopReason::observed;
     if (icount() >= until) return port::StopReason::reached;
-    timers_.fire_due(now().time);
-    poll_inputs();
-    if (interrupts_->pending() && guest_.accepts_interrupt(cpu_) && !deliver_interrupt())
-      return port::StopReason::triple_fault;
+    look();
+    if (interrupts_->pending() && guest_.accepts_interrupt(cpu_)) {
+      if (!deliver_interrupt()) return port::StopReason::triple_fault;
+      if (observation_.stopping()) continue;
+    }
     if (cpu_.halted) {
       if (!idle()) return port::StopReason::idle_forever;
       continue;
     }
-    grant_budget(until);
+    // What was noted since the last instruction is told after the next one, at a position to come back to.
+    grant_budget(mmu_.noted().empty() ? until : std::min(until, icount() + 1));
     if (!execute()) return port::StopReason::triple_fault;
   }
 }
 
-void Machine::poll_inputs() {
+/// Lets happen what is due at this Instant.
+void Machine::look() {
+  const bool fired = timers_.fire_due(now().time);
+  if (poll_inputs() || fired) begun_at_ = icount();
+}
+
+/// True: something arrived.
+bool Machine::poll_inputs() {
   const port::Instant present = now();
   const port::Instant next = source_.next_input();
   const bool known = next.icount != Icount::max();
-  if (known ? present < next : (!poll_now_ && present.icount < next_poll_)) return;
+  if (known ? present < next : (!poll_now_ && present.icount < next_poll_)) return false;
   poll_now_ = false;
   next_poll_ = present.icount + kPollInterval;
   arrived_.clear();
@@ -128,12 +197,17 @@ void Machine::poll_inputs() {
     const auto handler = inputs_.find(input.channel);
     if (handler != inputs_.end() && handler->second != nullptr) handler->second->input(input.payload);
   }
+  return !arrived_.empty();
 }
 
 bool Machine::deliver_interrupt() {
   const std::uint8_t vector = interrupts_->acknowledge();
+  const std::uint64_t pc = cpu_.pc;
   cpu_.halted = 0;
-  if (guest_.deliver_interrupt(cpu_, vector)) return true;
+  if (guest_.deliver_interrupt(cpu_, vector)) {
+    note_delivery(pc, true, vector, std::nullopt);
+    return true;
+  }
   return cpu_.trap.kind != ir::TrapKind::none && deliver_trap();
 }
 
@@ -141,6 +215,7 @@ bool Machine::idle() {
   const port::Instant present = now();
   const VirtualTime target = source_.idle(present, timers_.next());
   if (target == VirtualTime::max()) return false;
+  begun_at_ = present.icount;
   if (target > present.time)
     cpu_.time_warp += target - present.time;
   else
@@ -164,13 +239,14 @@ bool Machine::execute() {
   using host::x64::ExitKind;
   const bool interpret = options_.engine == EngineKind::interpreter || icount() >= options_.interpret_from;
   while (cpu_.budget > 0) {
+    if (observation_.arrives(position(), cpu_.pc)) return true;
     if (interpret || guest_.must_run_alone(cpu_)) return step_alone();
     CachedBlock* block = block_at(cpu_.pc);
     if (block == nullptr) {
       if (cpu_.trap.kind == ir::TrapKind::none) return step_alone();
       return deliver_trap();
     }
-    if (block->insn_count > cpu_.budget) return step_alone();
+    if (block->insn_count > cpu_.budget || !mmu_.noted().empty()) return step_alone();
     for (;;) {
       const host::x64::ExitInfo exit = generator_.run(&cpu_, block->code.entry);
       if (exit.kind == ExitKind::trap) {
@@ -183,13 +259,14 @@ bool Machine::execute() {
       // unlinked or lookup: control may go on without another look
       const std::uint64_t resets = code_cache_resets_;
       CachedBlock* next = block_at(cpu_.pc);
-      if (next == nullptr || next->insn_count > cpu_.budget) break;
+      if (next == nullptr || next->insn_count > cpu_.budget || !mmu_.noted().empty()) break;
       const bool site_lives = exit.kind == ExitKind::unlinked && code_cache_resets_ == resets;
       if (site_lives && next->crosses_page) generator_.link_through_table(exit.site);
       if (site_lives && !next->crosses_page) blocks_.link(exit.site, *next);
       block = next;
     }
     if (cpu_.budget > 0 && cpu_.trap.kind != ir::TrapKind::none && !deliver_trap()) return false;
+    if (observation_.stopping()) return true;
   }
   return true;
 }
@@ -209,13 +286,32 @@ bool Machine::deliver_trap() {
   CHECK(cpu_.trap.kind == ir::TrapKind::guest, "trap of kind {} at icount {}",
         static_cast<unsigned>(cpu_.trap.kind), icount().value);
   cpu_.irq_shadow = 0;
-  return guest_.deliver_trap(cpu_);
+  const std::uint64_t pc = cpu_.pc;
+  const ir::Trap trap = cpu_.trap;
+  if (!guest_.deliver_trap(cpu_)) return false;
+  note_delivery(pc, false, static_cast<std::uint8_t>(trap.vector),
+                trap.has_error_code != 0 ? std::optional(trap.error_code) : std::nullopt);
+  return true;
+}
+
+void Machine::note_delivery(std::uint64_t pc, bool interrupt, std::uint8_t vector,
+                            std::optional<std::uint32_t> error_code) {
+  observation_.instruction_done(position(), pc, mmu_.noted());
+  observation_.delivered({.at = {},
+                          .pc = GuestVirt{pc},
+                          .handler = GuestVirt{cpu_.pc},
+                          .interrupt = interrupt,
+                          .vector = vector,
+                          .error_code = error_code},
+                         icount());
 }
 
 // ---- one instruction, alone
 // -----------------------------------------------------------------------------------
 
 bool Machine::step_alone() {
+  const port::Position at = position();
+  const std::uint64_t pc = cpu_.pc;
   const ir::Block* block = single_step_block();
   if (block == nullptr) return deliver_trap();
   if (trace_)
@@ -228,8 +324,22 @@ bool Machine::step_alone() {
   cpu_.alone = 0;
   cpu_.watch_data = 0;
   cpu_.leave = 0;
-  if (outcome == interp::Outcome::completed) guest_.after_instruction(cpu_);
+  observation_.instruction_done(at, pc, mmu_.noted());
+  if (outcome == interp::Outcome::completed) {
+    if (observation_.interests().transfers && block->transfer != ir::Transfer::none)
+      note_transfer(*block, at, pc);
+    guest_.after_instruction(cpu_);
+  }
   return cpu_.trap.kind == ir::TrapKind::none || deliver_trap();
+}
+
+void Machine::note_transfer(const ir::Block& block, port::Position at, std::uint64_t pc) {
+  observation_.transferred(
+      {.kind = block.transfer == ir::Transfer::call ? port::Transfer::Kind::call : port::Transfer::Kind::ret,
+       .at = at,
+       .from = GuestVirt{pc},
+       .to = GuestVirt{cpu_.pc},
+       .stack = guest_.stack_pointer(cpu_)});
 }
 
 const ir::Block* Machine::single_step_block() {
@@ -268,8 +378,9 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
   std::memcpy(fetched_.bytes.data(), memory_->page(ram_page) + offset, room);
   struct Sites {
     const std::unordered_set<std::uint64_t>* all;
+    const Observation::Offsets* breakpoints;
     std::uint64_t page;
-  } const sites{&io_sites_, memory_->address_of(ram_page).value};
+  } const sites{&io_sites_, &observation_.offsets(), memory_->address_of(ram_page).value};
   ir::LiftRequest request{.mode = cpu_.mode,
                           .pc = pc,
                           .bytes = {fetched_.bytes.data(), fetched_.size},
@@ -278,9 +389,11 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
                           .is_io_site =
                               [](const void* context, std::uint32_t page_offset) {
                                 const auto& s = *static_cast<const Sites*>(context);
-                                return s.all->contains(s.page + page_offset);
+                                return s.breakpoints->test(page_offset & kPageMask) ||
+                                       s.all->contains(s.page + page_offset);
                               },
-                          .io_context = &sites};
+                          .io_context = &sites,
+                          .part_transfers = observation_.interests().transfers};
   lifted_.clear();
   if (guest_.lift(request, lifted_) == ir::LiftOutcome::lifted) return true;
   fetched_.second_page = mmu_.fetch_page(cpu_, (pc & ~kPageMask) + kPageSize);
@@ -313,7 +426,9 @@ CachedBlock* Machine::block_at(std::uint64_t pc) {
     }
   }
   if (block == nullptr) {
-    if (io_sites_.contains(physical)) return nullptr;
+    if (io_sites_.contains(physical) || observation_.offsets().test(pc & kPageMask) ||
+        parted_sites_.contains(physical))
+      return nullptr;
     block = translate(pc, *ram_page);
   }
   if (block != nullptr) {
@@ -325,6 +440,10 @@ CachedBlock* Machine::block_at(std::uint64_t pc) {
 
 CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
   if (!lift_at(pc, ram_page, options_.max_block_insns, false)) return nullptr;
+  if (observation_.interests().transfers && lifted_.transfer != ir::Transfer::none) {
+    parted_sites_.insert(memory_->address_of(ram_page).value + (pc & kPageMask));
+    return nullptr;
+  }
   memory_->mark(ram_page, mmu::PhysicalMemory::kCode);
   const bool crosses = (pc & kPageMask) + lifted_.byte_length > kPageSize;
   if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);

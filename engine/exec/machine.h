@@ -20,6 +20,7 @@
 
 #include "engine/base/result.h"
 #include "engine/exec/block_cache.h"
+#include "engine/exec/observation.h"
 #include "engine/exec/timer_queue.h"
 #include "engine/host/x64/code_generator.h"
 #include "engine/interp/interpreter.h"
@@ -76,7 +77,20 @@ class Machine final : public port::Machine,
   void request_stop() override { stop_requested_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] std::span<port::Stateful* const> parts() const override { return parts_; }
   [[nodiscard]] port::RamPages& ram() override { return *memory_; }
+  [[nodiscard]] port::DebugPort& debug() override { return *this; }
   [[nodiscard]] std::string describe() const override { return guest_.describe(cpu_); }
+
+  // port::DebugPort
+  void observe(const port::Interests& interests, port::Observer* observer) override;
+  [[nodiscard]] port::Position position() const override { return observation_.position(icount()); }
+  [[nodiscard]] GuestVirt pc() const override { return GuestVirt{cpu_.pc}; }
+  [[nodiscard]] std::optional<port::Mapping> mapping(GuestVirt address) const override;
+  [[nodiscard]] std::vector<port::TableEntry> walk(GuestVirt address) const override;
+  [[nodiscard]] bool has_begun() const override { return begun_at_ == icount() && position().delivery == 0; }
+  [[nodiscard]] bool peek(GuestPhys address, void* out, std::uint64_t size) const override {
+    return memory_->read(address, out, size);
+  }
+  void restored(port::Position position) override;
 
   // port::HostPort
   void sample(port::Channel channel, std::uint64_t argument, std::span<std::byte> out) override;
@@ -120,7 +134,8 @@ class Machine final : public port::Machine,
   [[nodiscard]] Icount icount_at(VirtualTime time) const;
 
   // one pass of the loop
-  void poll_inputs();
+  void look();
+  [[nodiscard]] bool poll_inputs();
   [[nodiscard]] bool deliver_interrupt();
   [[nodiscard]] bool idle();
   void grant_budget(Icount until);
@@ -129,12 +144,15 @@ class Machine final : public port::Machine,
   // executing
   [[nodiscard]] bool step_alone();
   [[nodiscard]] bool deliver_trap();
+  void note_delivery(std::uint64_t pc, bool interrupt, std::uint8_t vector,
+                     std::optional<std::uint32_t> error_code);
   [[nodiscard]] bool handle_trap_exit();
   CachedBlock* block_at(std::uint64_t pc);
   CachedBlock* translate(std::uint64_t pc, std::uint64_t ram_page);
   [[nodiscard]] bool lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_insns, bool alone);
   const ir::Block* single_step_block();
   void note_io_site(std::uint64_t pc);
+  void note_transfer(const ir::Block& block, port::Position at, std::uint64_t pc);
 
   MachineOptions options_;
   ir::Guest& guest_;
@@ -158,12 +176,15 @@ class Machine final : public port::Machine,
   std::atomic<bool> stop_requested_ = false;
   Icount next_poll_{0};
   bool poll_now_ = false;
+  Observation observation_;
+  Icount begun_at_ = Icount::max();  ///< where timers fired or inputs were delivered last
   std::vector<port::Input> arrived_;
 
   Fetched fetched_;
   ir::Block lifted_;
   std::unordered_map<std::uint64_t, SingleStep> single_steps_;
   std::unordered_set<std::uint64_t> io_sites_;  ///< physical addresses of instructions that reached a device
+  std::unordered_set<std::uint64_t> parted_sites_;  ///< calls and returns that an observer wants to see
   std::uint64_t code_cache_resets_ = 0;
   bool trace_;  ///< --log=exec:trace: tell every instruction executed alone
 };

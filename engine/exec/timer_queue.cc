@@ -24,7 +24,7 @@ void TimerQueue::cancel(TimerId timer) {
 
 VirtualTime TimerQueue::next() const { return armed_.empty() ? VirtualTime::max() : armed_.begin()->first; }
 
-void TimerQueue::fire_due(VirtualTime now) {
+bool TimerQueue::fire_due(VirtualTime now) {
   // a guest can program a period shorter than an instruction: each timer fires at most once an instruction
   std::vector<TimerId> due;
   for (auto it = armed_.begin(); it != armed_.end() && it->first <= now; ++it) due.push_back(it->second);
@@ -33,6 +33,7 @@ void TimerQueue::fire_due(VirtualTime now) {
     cancel(timer);
     timers_[timer].callback();
   }
+  return !due.empty();
 }
 
 }  // namespace hindsight::engine::exec

@@ -21,7 +21,8 @@ class TimerQueue final : public port::TimerService {
   /// The earliest deadline; VirtualTime::max() if none is armed.
   [[nodiscard]] VirtualTime next() const;
   /// Fires each timer due at `now` once; one that is armed again for the past fires at the next call.
-  void fire_due(VirtualTime now);
+  /// True: one fired.
+  bool fire_due(VirtualTime now);
 
  private:
   struct Timer {

@@ -2,6 +2,7 @@
 // but for decode caches: everything architectural is in the state. The run loop's thread only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -40,6 +41,7 @@ struct LiftRequest {
   /// block of its own (the block stops before it).
   bool (*is_io_site)(const void* context, std::uint32_t page_offset);
   const void* io_context;
+  bool part_transfers = false;  ///< calls and returns are blocks of their own
 };
 
 enum class LiftOutcome : std::uint8_t {
@@ -69,6 +71,20 @@ struct Walk {
   bool executable;
 };
 
+/// How a page is mapped, for people: looking marks nothing.
+struct PageView {
+  bool mapped = false;
+  GuestPhys page;
+  bool writable = false, user = false, executable = false;
+  struct Level {
+    unsigned level;  ///< 1: a page table's entry
+    GuestPhys address;
+    std::uint64_t value;
+  };
+  std::array<Level, 5> levels{};  ///< from the root down to the first entry that is not present
+  unsigned level_count = 0;
+};
+
 /// Which translations are in force. Two states with equal keys translate every address equally, given equal
 /// page tables.
 struct ViewKey {
@@ -91,6 +107,10 @@ class Guest {
   /// access would. On failure sets state.trap (page fault with its error code, or #GP/#SS if non-canonical).
   virtual Walk walk(CoreState& state, std::uint64_t address, AccessKind kind, std::uint32_t access,
                     PageTableMemory& tables) = 0;
+
+  [[nodiscard]] virtual PageView inspect(const CoreState& state, std::uint64_t address,
+                                         PageTableMemory& tables) const = 0;
+  [[nodiscard]] virtual std::uint64_t stack_pointer(const CoreState& state) const = 0;
 
   /// Delivers state.trap (an architectural exception) and clears it. False: the CPU has shut down.
   [[nodiscard]] virtual bool deliver_trap(CoreState& state) = 0;

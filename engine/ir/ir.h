@@ -86,6 +86,9 @@ struct Inst {
   const HelperInfo* helper = nullptr;
 };
 
+/// Whether an instruction is part of what a call stack is made of.
+enum class Transfer : std::uint8_t { none, call, ret };
+
 /// One guest basic block. Holds 1 to kMaxInsns guest instructions and ends with exactly one kEnds operation.
 struct Block {
   static constexpr unsigned kMaxInsns = 64;
@@ -93,12 +96,14 @@ struct Block {
   std::uint32_t start_offset = 0;  ///< of the first instruction, in its page
   std::uint32_t byte_length = 0;   ///< of all its instructions; start + length > 4096: reaches the next page
   std::uint16_t insn_count = 0;
-  bool alone = false;  ///< a single instruction translated to run with CoreState::alone set
+  bool alone = false;                  ///< a single instruction translated to run with CoreState::alone set
+  Transfer transfer = Transfer::none;  ///< of the first instruction
   void clear() {
     insts.clear();
     start_offset = byte_length = 0;
     insn_count = 0;
     alone = false;
+    transfer = Transfer::none;
   }
 };
 

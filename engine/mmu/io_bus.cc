@@ -37,22 +37,40 @@ void IoBus::unmap_ports(std::uint16_t base) { ports_.erase(base); }
 
 IoBus::Hit IoBus::find(const Space& space, std::uint64_t address, unsigned size) {
   auto it = space.upper_bound(address);
-  if (it == space.begin()) return {nullptr, 0};
+  if (it == space.begin()) return {nullptr, 0, nullptr};
   --it;
   const std::uint64_t offset = address - it->first;
-  if (offset >= it->second.size || size > it->second.size - offset) return {nullptr, 0};
-  return {it->second.handler, offset};
+  if (offset >= it->second.size || size > it->second.size - offset) return {nullptr, 0, nullptr};
+  return {it->second.handler, offset, &it->second.name};
+}
+
+void IoBus::tell(const Hit& hit, bool port, std::uint64_t address, unsigned size, bool write,
+                 std::uint64_t value) const {
+  if (observer_ == nullptr) return;
+  port::DeviceAccess access;
+  if (hit.name != nullptr) access.device = *hit.name;
+  access.port = port;
+  access.address = address;
+  access.size = size;
+  access.write = write;
+  access.value = value;
+  observer_->device_accessed(access);
 }
 
 std::uint64_t IoBus::read_mmio(GuestPhys address, unsigned size) {
   const Hit hit = find(mmio_, address.value, size);
-  if (hit.handler != nullptr) return hit.handler->read(hit.offset, size) & all_ones(size);
-  log::debug("bus", "read of {} bytes at unmapped {:#x}", size, address.value);
-  return all_ones(size);
+  std::uint64_t value = all_ones(size);
+  if (hit.handler != nullptr)
+    value &= hit.handler->read(hit.offset, size);
+  else
+    log::debug("bus", "read of {} bytes at unmapped {:#x}", size, address.value);
+  tell(hit, false, address.value, size, false, value);
+  return value;
 }
 
 void IoBus::write_mmio(GuestPhys address, unsigned size, std::uint64_t value) {
   const Hit hit = find(mmio_, address.value, size);
+  tell(hit, false, address.value, size, true, value & all_ones(size));
   if (hit.handler != nullptr)
     hit.handler->write(hit.offset, size, value & all_ones(size));
   else
@@ -61,14 +79,18 @@ void IoBus::write_mmio(GuestPhys address, unsigned size, std::uint64_t value) {
 
 std::uint32_t IoBus::read_port(std::uint16_t port, unsigned size) {
   const Hit hit = find(ports_, port, size);
+  std::uint64_t value = all_ones(size);
   if (hit.handler != nullptr)
-    return static_cast<std::uint32_t>(hit.handler->read(hit.offset, size) & all_ones(size));
-  log::debug("bus", "read of {} bytes at unmapped port {:#x}", size, port);
-  return static_cast<std::uint32_t>(all_ones(size));
+    value &= hit.handler->read(hit.offset, size);
+  else
+    log::debug("bus", "read of {} bytes at unmapped port {:#x}", size, port);
+  tell(hit, true, port, size, false, value);
+  return static_cast<std::uint32_t>(value);
 }
 
 void IoBus::write_port(std::uint16_t port, unsigned size, std::uint32_t value) {
   const Hit hit = find(ports_, port, size);
+  tell(hit, true, port, size, true, value & all_ones(size));
   if (hit.handler != nullptr)
     hit.handler->write(hit.offset, size, value & all_ones(size));
   else

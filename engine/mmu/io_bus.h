@@ -4,9 +4,18 @@
 #include <map>
 #include <string>
 
+#include "engine/port/debug.h"
 #include "engine/port/io.h"
 
 namespace hindsight::engine::mmu {
+
+/// Told of every access to a device register, a read after it, a write before it (the write may take the
+/// device off the bus); `at` and `pc` are left to whoever stops there.
+class IoObserver {
+ public:
+  virtual ~IoObserver() = default;
+  virtual void device_accessed(const port::DeviceAccess& access) = 0;
+};
 
 class IoBus final : public port::IoBus {
  public:
@@ -15,6 +24,9 @@ class IoBus final : public port::IoBus {
   void map_ports(std::string_view name, std::uint16_t base, std::uint16_t count,
                  port::IoHandler& handler) override;
   void unmap_ports(std::uint16_t base) override;
+
+  /// At most one; borrowed. nullptr: none.
+  void observe(IoObserver* observer) { observer_ = observer; }
 
   [[nodiscard]] std::uint64_t read_mmio(GuestPhys address, unsigned size);
   void write_mmio(GuestPhys address, unsigned size, std::uint64_t value);
@@ -31,13 +43,18 @@ class IoBus final : public port::IoBus {
   struct Hit {
     port::IoHandler* handler;
     std::uint64_t offset;
+    const std::string* name;
   };
   static void map(Space& space, std::string_view name, std::uint64_t base, std::uint64_t size,
                   port::IoHandler& handler);
   /// The handler of an access that lies wholly in its range; nullptr where nothing is mapped.
   [[nodiscard]] static Hit find(const Space& space, std::uint64_t address, unsigned size);
 
+  void tell(const Hit& hit, bool port, std::uint64_t address, unsigned size, bool write,
+            std::uint64_t value) const;
+
   Space mmio_, ports_;
+  IoObserver* observer_ = nullptr;
 };
 
 }  // namespace hindsight::engine::mmu

@@ -66,7 +66,13 @@ void Mmu::write_entry(GuestPhys address, unsigned size, std::uint64_t value) {
   const auto page = memory_.ram_page(address);
   if (!page) return;
   memory_.dirty(*page);
-  std::memcpy(memory_.host(*page) + (address.value & kPageMask), &value, size);
+  std::byte* const entry = memory_.host(*page) + (address.value & kPageMask);
+  std::uint64_t before = 0;
+  std::memcpy(&before, entry, size);
+  std::memcpy(entry, &value, size);
+  if ((memory_.flags(*page) & PhysicalMemory::kWatchWrite) &&
+      watches_.overlaps(true, address.value, size, true))
+    note(0, address, size, true, port::AccessOrigin::page_walk, before);
 }
 
 Mmu::Span Mmu::span_of(const TableUse& use, std::uint64_t first, std::uint64_t last) const {
@@ -104,6 +110,63 @@ void Mmu::invalidate(const Span& span) {
   }
 }
 
+// ---- watched memory
+// -------------------------------------------------------------------------------------------
+
+void Mmu::watch(const std::vector<port::WatchRange>& ranges) {
+  if (!watches_.any() && ranges.empty()) return;
+  const auto each_page = [&](auto visit) {
+    for (const port::WatchRange& range : watches_.ranges()) {
+      if (!range.physical) continue;
+      const std::uint64_t last = range.first + range.size - 1;
+      for (std::uint64_t at = page_of(range.first); at <= last; at += kPageSize)
+        if (const auto page = memory_.ram_page(GuestPhys{at})) visit(*page, range);
+    }
+  };
+  each_page([&](std::uint64_t page, const port::WatchRange&) {
+    memory_.unmark(page, PhysicalMemory::kWatchRead);
+    memory_.unmark(page, PhysicalMemory::kWatchWrite);
+  });
+  watches_.set(ranges);
+  each_page([&](std::uint64_t page, const port::WatchRange& range) {
+    if (range.read) memory_.mark(page, PhysicalMemory::kWatchRead);
+    if (range.write) memory_.mark(page, PhysicalMemory::kWatchWrite);
+  });
+  for (auto& space : spaces_)
+    for (auto& view : space.views)
+      if (view != nullptr) invalidate_array(view->fast.read);
+  drop_all_write_access();
+  noted_.clear();
+}
+
+bool Mmu::is_watched(std::uint64_t address, std::uint64_t ram_page, std::uint64_t size, bool write) const {
+  if (!watches_.any()) return false;
+  const GuestPhys physical = memory_.address_of(ram_page) + (address & kPageMask);
+  return watches_.overlaps(false, address, size, write) ||
+         watches_.overlaps(true, physical.value, size, write);
+}
+
+void Mmu::note(std::uint64_t address, GuestPhys physical, unsigned size, bool write,
+               port::AccessOrigin origin, std::uint64_t before) {
+  port::Access access{.at = {},
+                      .pc = {},
+                      .linear = GuestVirt{address},
+                      .physical = physical,
+                      .size = size,
+                      .write = write,
+                      .origin = origin,
+                      .before = before,
+                      .after = 0};
+  const std::uint64_t page = *memory_.ram_page(physical);
+  std::memcpy(&access.after, memory_.page(page) + (physical.value & kPageMask), std::min(size, 8u));
+  noted_.push_back(access);
+}
+
+void Mmu::watched_page_written(GuestPhys address, std::uint64_t size, std::uint64_t before) {
+  if (watches_.overlaps(true, address.value, size, true))
+    note(0, address, static_cast<unsigned>(size), true, port::AccessOrigin::dma, before);
+}
+
 // ---- write access
 // ---------------------------------------------------------------------------------------------
 
@@ -112,8 +175,12 @@ void Mmu::grant(View& view, std::uint64_t address, const Translation& t, bool wr
   if (!page) return;
   const unsigned slot = slot_of(address);
   const auto addend = reinterpret_cast<std::uint64_t>(memory_.host(*page)) - page_of(address);
-  view.fast.read[slot] = {page_of(address), addend};
-  if (!write || (memory_.flags(*page) & (PhysicalMemory::kCode | PhysicalMemory::kTable))) return;
+  const std::uint8_t flags = memory_.flags(*page);
+  if (!(flags & PhysicalMemory::kWatchRead) && !watches_.linear_page(page_of(address), false))
+    view.fast.read[slot] = {page_of(address), addend};
+  constexpr std::uint8_t kLookedAt =
+      PhysicalMemory::kCode | PhysicalMemory::kTable | PhysicalMemory::kWatchWrite;
+  if (!write || (flags & kLookedAt) || watches_.linear_page(page_of(address), true)) return;
   view.fast.write[slot] = {page_of(address), addend};
   note_write_entry(*page, slot);
   memory_.grant_write(*page);
@@ -190,6 +257,8 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
     adopt_upper_half(*current_);
   }
   if (!walk.ok) return nullptr;
+  // the walk wrote to a watched entry: once more, alone, so that it is known when
+  if (!noted_.empty() && !fetch && needs_alone(state, ir::AloneReason::tracked_page)) return nullptr;
   std::uint8_t permissions = wanted;
   if (!fetch) permissions |= kRead;
   if (!fetch && walk.writable_now) permissions |= kWrite;
@@ -212,6 +281,12 @@ bool Mmu::read_in_page(ir::CoreState& s, std::uint64_t address, const Translatio
                        unsigned size) {
   const std::uint64_t offset = address & kPageMask;
   if (const auto page = memory_.ram_page(t.page)) {
+    if (is_watched(address, *page, size, false)) {
+      if (needs_alone(s, ir::AloneReason::tracked_page)) return false;
+      std::uint64_t value = 0;
+      std::memcpy(&value, memory_.page(*page) + offset, std::min(size, 8u));
+      note(address, t.page + offset, size, false, port::AccessOrigin::instruction, value);
+    }
     std::memcpy(out, memory_.page(*page) + offset, size);
     return true;
   }
@@ -227,11 +302,12 @@ bool Mmu::read_in_page(ir::CoreState& s, std::uint64_t address, const Translatio
   return true;
 }
 
-bool Mmu::store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page, std::uint64_t offset,
-                            unsigned size) const {
+bool Mmu::store_needs_alone(const ir::CoreState& state, std::uint64_t address, std::uint64_t ram_page,
+                            std::uint64_t offset, unsigned size) const {
+  if (is_watched(address, ram_page, size, true)) return true;
   const std::uint8_t flags = memory_.flags(ram_page);
-  const GuestPhys address = memory_.address_of(ram_page) + offset;
-  if ((flags & PhysicalMemory::kCode) && code_.holds_code(address, size)) return true;
+  const GuestPhys physical = memory_.address_of(ram_page) + offset;
+  if ((flags & PhysicalMemory::kCode) && code_.holds_code(physical, size)) return true;
   if (!(flags & PhysicalMemory::kTable)) return false;
   const TableUse& use = tables_[ram_page];
   if (use.space != kShared && use.space != current_->id) return false;  // it does not map the code that runs
@@ -243,9 +319,13 @@ bool Mmu::write_in_page(ir::CoreState& s, std::uint64_t address, const Translati
                         unsigned size) {
   const std::uint64_t offset = address & kPageMask;
   if (const auto page = memory_.ram_page(t.page)) {
-    if (!s.alone && store_needs_alone(s, *page, offset, size))
+    if (!s.alone && store_needs_alone(s, address, *page, offset, size))
       return !needs_alone(s, ir::AloneReason::tracked_page);
+    std::uint64_t before = 0;
+    const bool watched = is_watched(address, *page, size, true);
+    if (watched) std::memcpy(&before, memory_.page(*page) + offset, std::min(size, 8u));
     memory_.write_tracked(*page, offset, data, size);
+    if (watched) note(address, t.page + offset, size, true, port::AccessOrigin::instruction, before);
     return true;
   }
   if (needs_alone(s, ir::AloneReason::device)) return false;
@@ -270,7 +350,7 @@ bool Mmu::read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigne
   if (kind == ir::AccessKind::write && !s.alone) {
     // the store that follows must not fail: ask for solitude now
     const auto page = memory_.ram_page(t->page);
-    if (page && store_needs_alone(s, *page, address & kPageMask, std::min(size, room)))
+    if (page && store_needs_alone(s, address, *page, address & kPageMask, std::min(size, room)))
       return !needs_alone(s, ir::AloneReason::tracked_page);
   }
   if (size <= room) return read_in_page(s, address, *t, out, size);
@@ -279,7 +359,7 @@ bool Mmu::read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigne
   if (second == nullptr) return false;
   if (kind == ir::AccessKind::write && !s.alone) {
     const auto page = memory_.ram_page(second->page);
-    if (page && store_needs_alone(s, *page, 0, size - room))
+    if (page && store_needs_alone(s, address + room, *page, 0, size - room))
       return !needs_alone(s, ir::AloneReason::tracked_page);
   }
   return read_in_page(s, address, first, out, room) &&
@@ -298,7 +378,7 @@ bool Mmu::write_bytes(ir::CoreState& s, std::uint64_t address, const void* data,
   const auto* bytes = static_cast<const std::byte*>(data);
   // both halves or neither: ask about the second before writing the first
   const auto second_page = memory_.ram_page(second->page);
-  if (!s.alone && (!second_page || store_needs_alone(s, *second_page, 0, size - room)))
+  if (!s.alone && (!second_page || store_needs_alone(s, address + room, *second_page, 0, size - room)))
     return !needs_alone(s, ir::AloneReason::tracked_page);
   return write_in_page(s, address, first, data, room) &&
          write_in_page(s, address + room, *second, bytes + room, size - room);
@@ -310,9 +390,12 @@ std::byte* Mmu::span(ir::CoreState& s, std::uint64_t address, bool write, std::u
   if (t == nullptr) return nullptr;
   const auto page = memory_.ram_page(t->page);
   if (!page) return nullptr;
+  // element by element where a page is watched, so that only those that touch a watched byte run alone
+  if (watches_.any() && is_watched(page_of(address), *page, kPageSize, write)) return nullptr;
   if (write) {
     // a page filled in bulk is not, or no longer, a page table, unless it maps the code that fills it
-    if ((memory_.flags(*page) & PhysicalMemory::kTable) && !store_needs_alone(s, *page, 0, kPageSize))
+    if ((memory_.flags(*page) & PhysicalMemory::kTable) &&
+        !store_needs_alone(s, page_of(address), *page, 0, kPageSize))
       forget_table(*page);
     if (memory_.flags(*page) & (PhysicalMemory::kCode | PhysicalMemory::kTable)) return nullptr;
     memory_.dirty(*page);

@@ -14,6 +14,7 @@
 #include "engine/ir/guest.h"
 #include "engine/mmu/io_bus.h"
 #include "engine/mmu/physical_memory.h"
+#include "engine/mmu/watches.h"
 
 namespace hindsight::engine::mmu {
 
@@ -45,11 +46,17 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   /// Forgets everything cached (after memory was replaced from a snapshot).
   void forget_all();
 
+  /// Replaces the ranges that a debugger watches. Accesses to them are executed alone and noted.
+  void watch(const std::vector<port::WatchRange>& ranges);
+  /// The accesses noted, in order; whoever stopped the machine for them says where they happened, and clears.
+  [[nodiscard]] std::vector<port::Access>& noted() { return noted_; }
+
   [[nodiscard]] PhysicalMemory& memory() { return memory_; }
 
   // PageWatcher
   void code_written(GuestPhys address, std::uint64_t size) override { code_.code_written(address, size); }
   void table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) override;
+  void watched_page_written(GuestPhys address, std::uint64_t size, std::uint64_t before) override;
   void drop_write_access(std::uint64_t ram_page) override;
   void drop_all_write_access() override;
 
@@ -156,8 +163,12 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   void clear_jumps(AddressSpace& space) const;
 
   /// Whether a store there must be executed alone: it changes translated code or this code's own mapping.
-  [[nodiscard]] bool store_needs_alone(const ir::CoreState& state, std::uint64_t ram_page,
-                                       std::uint64_t offset, unsigned size) const;
+  [[nodiscard]] bool store_needs_alone(const ir::CoreState& state, std::uint64_t address,
+                                       std::uint64_t ram_page, std::uint64_t offset, unsigned size) const;
+  [[nodiscard]] bool is_watched(std::uint64_t address, std::uint64_t ram_page, std::uint64_t size,
+                                bool write) const;
+  void note(std::uint64_t address, GuestPhys physical, unsigned size, bool write, port::AccessOrigin origin,
+            std::uint64_t before);
 
   bool read_bytes(ir::CoreState& s, std::uint64_t address, void* out, unsigned size, std::uint32_t access);
   bool write_bytes(ir::CoreState& s, std::uint64_t address, const void* data, unsigned size,
@@ -181,6 +192,8 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   std::uint32_t next_space_id_ = 1;
   std::uint64_t uses_ = 0;
   std::uint64_t walks_ = 0;
+  Watches watches_;
+  std::vector<port::Access> noted_;
   std::vector<TableUse> tables_;           ///< by RAM page
   std::vector<WritePlaces> write_places_;  ///< by RAM page
 };

@@ -85,7 +85,11 @@ bool PhysicalMemory::write(GuestPhys address, const void* data, std::uint64_t si
   while (size > 0) {
     const std::uint64_t offset = address.value & kPageMask;
     const std::uint64_t part = std::min(size, kPageSize - offset);
-    write_tracked(*ram_page(address), offset, from, part);
+    const std::uint64_t page = *ram_page(address);
+    std::uint64_t before = 0;
+    std::memcpy(&before, host(page) + offset, std::min<std::uint64_t>(part, sizeof before));
+    write_tracked(page, offset, from, part);
+    if (flags_[page] & kWatchWrite) watcher_->watched_page_written(address, part, before);
     address += part;
     from += part;
     size -= part;
@@ -94,7 +98,11 @@ bool PhysicalMemory::write(GuestPhys address, const void* data, std::uint64_t si
 }
 
 void PhysicalMemory::set_page(std::uint64_t index, const std::byte* contents) {
-  write_tracked(index, 0, contents, kPageSize);
+  // Only what differs is written where a write drops translations.
+  constexpr std::uint64_t kRun = 64;
+  const std::uint64_t run = flags_[index] & (kCode | kTable) ? kRun : kPageSize;
+  for (std::uint64_t at = 0; at < kPageSize; at += run)
+    if (std::memcmp(page(index) + at, contents + at, run) != 0) write_tracked(index, at, contents + at, run);
 }
 
 std::uint32_t PhysicalMemory::end_epoch() {

@@ -30,6 +30,8 @@ class PageWatcher {
   virtual void code_written(GuestPhys address, std::uint64_t size) = 0;
   /// The aligned 8 bytes at `address` of a page-table page changed from `before` to `after`.
   virtual void table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) = 0;
+  /// A device wrote these bytes of one watched page; `before` is what its first bytes, at most 8, were.
+  virtual void watched_page_written(GuestPhys address, std::uint64_t size, std::uint64_t before) = 0;
   /// Host-side write access cached for this page must be dropped.
   virtual void drop_write_access(std::uint64_t ram_page) = 0;
   virtual void drop_all_write_access() = 0;
@@ -38,9 +40,11 @@ class PageWatcher {
 class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
  public:
   enum PageFlag : std::uint8_t {
-    kCode = 1,        ///< holds translated code
-    kTable = 2,       ///< was read by a page walk
-    kWriteCached = 4  ///< some TLB holds write access
+    kCode = 1,         ///< holds translated code
+    kTable = 2,        ///< was read by a page walk
+    kWriteCached = 4,  ///< some TLB holds write access
+    kWatchRead = 8,    ///< a debugger watches reads of some of its bytes
+    kWatchWrite = 16,
   };
 
   /// `bytes` is a multiple of the page size, at most 1 TiB. Fails when the host has no memory for it.

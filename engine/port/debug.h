@@ -6,7 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "engine/base/types.h"
@@ -43,10 +43,10 @@ struct Access {
 
 /// An access to a device register.
 struct DeviceAccess {
-  Position at;              ///< before the instruction
-  GuestVirt pc;             ///< of the instruction
-  std::string_view device;  ///< as mapped on the bus; empty: nobody answers there
-  bool port = false;        ///< a port, else memory-mapped
+  Position at;         ///< before the instruction
+  GuestVirt pc;        ///< of the instruction
+  std::string device;  ///< as mapped on the bus; empty: nobody answers there
+  bool port = false;   ///< a port, else memory-mapped
   std::uint64_t address = 0;
   std::uint32_t size = 0;  ///< bytes
   bool write = false;
@@ -108,6 +108,13 @@ struct Mapping {
   bool writable = false, user = false, executable = false;
 };
 
+/// A page-table entry that a walk reads, from the root down.
+struct TableEntry {
+  unsigned level = 0;  ///< 1: a page table's
+  GuestPhys address;
+  std::uint64_t value = 0;
+};
+
 /// The debugger's end of a machine.
 class DebugPort {
  public:
@@ -119,6 +126,11 @@ class DebugPort {
   [[nodiscard]] virtual GuestVirt pc() const = 0;
   /// How the CPU translates the page of a linear address now; marks nothing accessed.
   [[nodiscard]] virtual std::optional<Mapping> mapping(GuestVirt address) const = 0;
+  /// The entries that decide mapping(address), down to the first that is not present.
+  [[nodiscard]] virtual std::vector<TableEntry> walk(GuestVirt address) const = 0;
+  /// The machine has begun on its Icount: timers or inputs that are due there were delivered, which run() up
+  /// to this Icount leaves to the next run(). Such a state is no position to come back to.
+  [[nodiscard]] virtual bool has_begun() const = 0;
   /// RAM at a physical address; false where there is none. Devices are not asked.
   [[nodiscard]] virtual bool peek(GuestPhys address, void* out, std::uint64_t size) const = 0;
   /// After RAM pages were set and parts were loaded from a snapshot taken at `position`: nothing derived from

@@ -109,6 +109,8 @@ class FakeMachine final : public port::Machine, public port::DebugPort {
   port::Position position() const override { return {cpu.icount, 0}; }
   GuestVirt pc() const override { return GuestVirt{cpu.walk}; }
   std::optional<port::Mapping> mapping(GuestVirt) const override { return std::nullopt; }
+  std::vector<port::TableEntry> walk(GuestVirt) const override { return {}; }
+  bool has_begun() const override { return false; }
   bool peek(GuestPhys, void*, std::uint64_t) const override { return false; }
   void restored(port::Position) override {}
   std::string describe() const override { return "walk=" + std::to_string(cpu.walk); }

@@ -102,6 +102,8 @@ enum RowFlags : std::uint32_t {
   kProtectedOnly = 256,  ///< #UD in real-address mode
   kString = 1024,        ///< string instruction: a block of its own when it has a REP prefix
   kModRm = 512,          ///< has a ModRM byte though no operand says so
+  kCall = 2048,          ///< a near call
+  kReturn = 4096,        ///< a near return
 };
 
 /// What must match besides map and opcode.

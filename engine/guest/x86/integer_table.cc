@@ -185,13 +185,13 @@ constexpr Row kRows[] = {
     {Map::one, 0xC9, "leave", {}, kDefault64, lift_leave},
 
     // near branches
-    {Map::one, 0xE8, "call", {O::Jz}, kForce64, lift_call},
-    {Map::one, 0xFF, "call", {O::Ev}, kForce64, lift_call_indirect, {.reg = 2}},
+    {Map::one, 0xE8, "call", {O::Jz}, kForce64 | kCall, lift_call},
+    {Map::one, 0xFF, "call", {O::Ev}, kForce64 | kCall, lift_call_indirect, {.reg = 2}},
     {Map::one, 0xE9, "jmp", {O::Jz}, kForce64, lift_jmp},
     {Map::one, 0xEB, "jmp", {O::Jb}, kForce64, lift_jmp},
     {Map::one, 0xFF, "jmp", {O::Ev}, kForce64, lift_jmp_indirect, {.reg = 4}},
-    {Map::one, 0xC2, "ret", {O::Iw}, kForce64, lift_ret},
-    {Map::one, 0xC3, "ret", {}, kForce64, lift_ret},
+    {Map::one, 0xC2, "ret", {O::Iw}, kForce64 | kReturn, lift_ret},
+    {Map::one, 0xC3, "ret", {}, kForce64 | kReturn, lift_ret},
     {Map::one, 0xE0, "loopne", {O::Jb}, kForce64, lift_loopne},
     {Map::one, 0xE1, "loope", {O::Jb}, kForce64, lift_loope},
     {Map::one, 0xE2, "loop", {O::Jb}, kForce64, lift_loop},

@@ -128,6 +128,11 @@ std::uint64_t leaf_page(Format format, unsigned level, std::uint64_t value, std:
   return ((value & kAddressMask) & ~inside) | (address & inside & ~kPageMask);
 }
 
+Format format_of(const CpuState& state) {
+  if ((state.efer & efer::kLma) != 0) return Format::level4;
+  return (state.cr4 & cr4::kPae) != 0 ? Format::pae : Format::bits32;
+}
+
 Demand demand_of(const CpuState& state, AccessKind kind, std::uint32_t access) {
   const bool implicit = (access & ir::kAccessSupervisor) != 0;
   const bool smap = (state.cr4 & cr4::kSmap) != 0;
@@ -145,6 +150,36 @@ Demand demand_of(const CpuState& state, AccessKind kind, std::uint32_t access) {
 
 }  // namespace
 
+ir::PageView inspect_page(const CpuState& state, std::uint64_t address, ir::PageTableMemory& tables) {
+  ir::PageView view;
+  const bool long_mode = (state.efer & efer::kLma) != 0;
+  if (long_mode && !is_canonical(address)) return view;
+  if (!long_mode) address &= 0xFFFFFFFFu;
+  if ((state.cr0 & cr0::kPg) == 0)
+    return {.mapped = true,
+            .page = GuestPhys(address & ~kPageMask),
+            .writable = true,
+            .user = true,
+            .executable = true};
+  const Format format = format_of(state);
+  Path path;
+  std::uint32_t reason = 0;
+  const unsigned level = descend(state, demand_of(state, AccessKind::read, ir::kAccessPlain), format, address,
+                                 tables, path, reason);
+  const unsigned top = format == Format::level4 ? 4 : format == Format::pae ? 3 : 2;
+  for (; view.level_count < path.count; ++view.level_count) {
+    const Entry& entry = path.entries[view.level_count];
+    view.levels[view.level_count] = {top - view.level_count, GuestPhys(entry.address), entry.value};
+  }
+  if (level == 0) return view;
+  view.mapped = true;
+  view.page = GuestPhys(leaf_page(format, level, path.entries[path.count - 1].value, address));
+  view.writable = (path.rights & kWrite) != 0;
+  view.user = (path.rights & kUser) != 0;
+  view.executable = path.xd == 0;
+  return view;
+}
+
 ir::Walk walk_page_tables(CpuState& state, std::uint64_t address, AccessKind kind, std::uint32_t access,
                           ir::PageTableMemory& tables) {
   const bool long_mode = (state.efer & efer::kLma) != 0;
@@ -155,9 +190,7 @@ ir::Walk walk_page_tables(CpuState& state, std::uint64_t address, AccessKind kin
   if (!long_mode) address &= 0xFFFFFFFFu;
   if ((state.cr0 & cr0::kPg) == 0) return {true, GuestPhys(address & ~kPageMask), true, true};
 
-  const Format format = long_mode                      ? Format::level4
-                        : (state.cr4 & cr4::kPae) != 0 ? Format::pae
-                                                       : Format::bits32;
+  const Format format = format_of(state);
   const Demand demand = demand_of(state, kind, access);
   Path path;
   std::uint32_t reason = 0;

@@ -13,6 +13,9 @@ namespace hindsight::engine::guest::x86 {
 ir::Walk walk_page_tables(CpuState& state, std::uint64_t address, ir::AccessKind kind, std::uint32_t access,
                           ir::PageTableMemory& tables);
 
+/// See ir::Guest::inspect.
+ir::PageView inspect_page(const CpuState& state, std::uint64_t address, ir::PageTableMemory& tables);
+
 /// See ir::Guest::view_key. Exact: the root bits of CR3 and every control bit that a walk looks at.
 ir::ViewKey view_key(const CpuState& state, std::uint32_t access);
 

@@ -90,10 +90,16 @@ ir::LiftOutcome X86Guest::lift(const ir::LiftRequest& request, ir::Block& out) {
     Decoded decoded;
     const DecodeStatus status = decoder_.decode(bytes, mode_bits, decoded);
     if (first && status == DecodeStatus::truncated) return ir::LiftOutcome::fetch_beyond;
+    const std::uint32_t row_flags = decoded.row != nullptr ? decoded.row->flags : 0;
+    const bool parted = request.part_transfers && (row_flags & (kCall | kReturn)) != 0;
     // What faults for sure, crosses into the next page or wants a block of its own starts a new block.
     if (!first && (status != DecodeStatus::ok || offset + decoded.length > kPageSize || is_alone(decoded) ||
-                   is_io_site(offset)))
+                   is_io_site(offset) || parted))
       break;
+    if (first && status == DecodeStatus::ok)
+      out.transfer = (row_flags & kCall) != 0     ? ir::Transfer::call
+                     : (row_flags & kReturn) != 0 ? ir::Transfer::ret
+                                                  : ir::Transfer::none;
     builder.insn_start(offset, out.insn_count++);
     out.byte_length = offset + decoded.length - start;
     if (status != DecodeStatus::ok) {
@@ -123,6 +129,12 @@ ir::Walk X86Guest::walk(ir::CoreState& state, std::uint64_t address, ir::AccessK
                         std::uint32_t access, ir::PageTableMemory& tables) {
   return walk_page_tables(cpu_of(state), address, kind, access, tables);
 }
+
+ir::PageView X86Guest::inspect(const ir::CoreState& state, std::uint64_t address,
+                               ir::PageTableMemory& tables) const {
+  return inspect_page(cpu_of(state), address, tables);
+}
+std::uint64_t X86Guest::stack_pointer(const ir::CoreState& state) const { return cpu_of(state).gpr[kRsp]; }
 
 bool X86Guest::deliver_trap(ir::CoreState& state) { return x86::deliver_trap(cpu_of(state)); }
 bool X86Guest::accepts_interrupt(const ir::CoreState& state) const {

@@ -26,6 +26,9 @@ class X86Guest final : public ir::Guest {
   [[nodiscard]] ir::ViewKey view_key(const ir::CoreState& state, std::uint32_t access) const override;
   ir::Walk walk(ir::CoreState& state, std::uint64_t address, ir::AccessKind kind, std::uint32_t access,
                 ir::PageTableMemory& tables) override;
+  [[nodiscard]] ir::PageView inspect(const ir::CoreState& state, std::uint64_t address,
+                                     ir::PageTableMemory& tables) const override;
+  [[nodiscard]] std::uint64_t stack_pointer(const ir::CoreState& state) const override;
   [[nodiscard]] bool deliver_trap(ir::CoreState& state) override;
   [[nodiscard]] bool accepts_interrupt(const ir::CoreState& state) const override;
   [[nodiscard]] bool deliver_interrupt(ir::CoreState& state, std::uint8_t vector) override;

@@ -256,7 +256,7 @@ class X86Native : public testing::TestWithParam<bool> {
     std::copy(t.registers.gpr.begin(), t.registers.gpr.end(), s.gpr);
     s.flags = ir::pack_flags(static_cast<std::uint32_t>(t.registers.rflags));
     s.rflags_system = t.registers.rflags & ~std::uint64_t{ir::eflags::kAll};
-    const ir::LiftRequest request{s.mode, kPc, t.code, 1, false, nullptr, nullptr};
+    const ir::LiftRequest request{s.mode, kPc, t.code, 1, false, nullptr, nullptr, false};
     ir::Block block;
     ASSERT_EQ(guest_.lift(request, block), ir::LiftOutcome::lifted);
     ASSERT_EQ(ir::verify(block), "") << ir::print(block);

@@ -41,6 +41,11 @@ class OneLevelGuest final : public ir::Guest {
     if (marked != entry) tables.write_entry(at, 8, marked);
     return {true, GuestPhys{entry & ~kPageMask}, (marked & kDirty) != 0, true};
   }
+  [[nodiscard]] ir::PageView inspect(const ir::CoreState&, std::uint64_t,
+                                     ir::PageTableMemory&) const override {
+    return {};
+  }
+  [[nodiscard]] std::uint64_t stack_pointer(const ir::CoreState&) const override { return 0; }
   [[nodiscard]] bool deliver_trap(ir::CoreState&) override { return false; }
   [[nodiscard]] bool accepts_interrupt(const ir::CoreState&) const override { return false; }
   [[nodiscard]] bool deliver_interrupt(ir::CoreState&, std::uint8_t) override { return false; }
