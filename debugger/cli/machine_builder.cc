@@ -103,33 +103,12 @@ class PcMachine final : public BuiltMachine {
   }
 
  private:
-  /// Page tables as they are: a walk for people marks nothing.
-  class QuietTables final : public engine::ir::PageTableMemory {
-   public:
-    explicit QuietTables(const engine::mmu::PhysicalMemory& memory) : memory_(memory) {}
-    std::uint64_t read_entry(GuestPhys address, unsigned size, unsigned, std::uint64_t) override {
-      std::uint64_t entry = 0;
-      const auto page = memory_.ram_page(address);
-      if (!page) return ~std::uint64_t{0};
-      std::memcpy(&entry, memory_.page(*page) + (address.value & kPageMask), size);
-      return entry;
-    }
-    void write_entry(GuestPhys, unsigned, std::uint64_t) override {}
-
-   private:
-    const engine::mmu::PhysicalMemory& memory_;
-  };
-
   /// The byte of code at a linear address, if it can be fetched from RAM.
-  [[nodiscard]] std::optional<std::uint8_t> peek(std::uint64_t address) {
-    x86::CpuState scratch = cpu_;  // takes the fault, if there is one
-    QuietTables tables(machine_->memory());
-    const engine::ir::Walk walk =
-        guest_.walk(scratch, address, engine::ir::AccessKind::fetch, engine::ir::kAccessPlain, tables);
-    if (!walk.ok) return std::nullopt;
-    const auto page = machine_->memory().ram_page(walk.page);
-    if (!page) return std::nullopt;
-    return std::to_integer<std::uint8_t>(machine_->memory().page(*page)[address & kPageMask]);
+  [[nodiscard]] std::optional<std::uint8_t> peek(std::uint64_t address) const {
+    const auto mapping = machine_->mapping(GuestVirt{address});
+    std::uint8_t byte = 0;
+    if (!mapping || !machine_->peek(mapping->page + (address & kPageMask), &byte, 1)) return std::nullopt;
+    return byte;
   }
 
   /// In a fixed order: it decides the addresses that firmware assigns and the order of the parts.
@@ -192,6 +171,21 @@ Result<std::unique_ptr<BuiltMachine>> build_machine(const MachineConfig& config,
   if (const Status built = machine->build(config, files, engine, source, sink); !built)
     return built.failure();
   return std::unique_ptr<BuiltMachine>(std::move(machine));
+}
+
+Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
+                                                           const std::string& engine,
+                                                           replay::play::Player& player) {
+  BootFiles files;
+  for (const auto& [blob, into] :
+       {std::pair{&trace.config().kernel, &files.kernel}, {&trace.config().initrd, &files.initrd}}) {
+    Result<traces::store::Bytes> contents = trace.blob(*blob);
+    if (!contents) return contents.failure();
+    *into = std::move(*contents);
+  }
+  auto built = build_machine(trace.config(), files, engine, player, player);
+  if (!built) return error("{}: {}", trace.path(), built.failure().message);
+  return built;
 }
 
 std::string cpu_model() { return fmt::format("x86-64, signature {:#x}", x86::kCpuSignature); }

@@ -12,6 +12,7 @@
 
 #include "engine/base/result.h"
 #include "engine/port/machine.h"
+#include "replay/timeline/timeline.h"
 #include "traces/store/records.h"
 
 namespace hindsight::debugger::cli {
@@ -23,10 +24,8 @@ struct BootFiles {
 };
 
 /// The machine and all it stands on.
-class BuiltMachine {
+class BuiltMachine : public replay::timeline::ReplayMachine {
  public:
-  virtual ~BuiltMachine() = default;
-  virtual engine::port::Machine& machine() = 0;
   /// Every register of the CPU, several lines.
   [[nodiscard]] virtual std::string registers() const = 0;
   /// The instruction that the CPU stands at: address, bytes, text. Looking at it changes nothing, not even an
@@ -39,6 +38,11 @@ Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::Machine
                                                     const BootFiles& files, const std::string& engine,
                                                     engine::port::NondetSource& source,
                                                     engine::port::OutputSink& sink);
+
+/// The machine of a trace at power-on, from the files in the trace, on its player.
+Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
+                                                           const std::string& engine,
+                                                           replay::play::Player& player);
 
 /// What CPUID shows, for the trace's configuration.
 [[nodiscard]] std::string cpu_model();

@@ -48,18 +48,10 @@ Outcome outcome_of(const store::TraceReader& trace, const replay::play::ReplayRe
 Outcome play(const std::string& path, const ReplayCommandOptions& options, engine::port::OutputSink* echo) {
   auto trace = store::TraceReader::open(path);
   if (!trace) return {kBadInput, trace.failure().message};
-  BootFiles files;
-  const store::MachineConfig& config = (*trace)->config();
-  for (const auto& [blob, into] :
-       {std::pair{&config.kernel, &files.kernel}, {&config.initrd, &files.initrd}}) {
-    Result<store::Bytes> contents = (*trace)->blob(*blob);
-    if (!contents) return {kBadInput, contents.failure().message};
-    *into = std::move(*contents);
-  }
   replay::play::Player player(**trace);
   player.echo_to(echo);
-  auto built = build_machine(config, files, options.engine, player, player);
-  if (!built) return {kBadInput, fmt::format("{}: {}", path, built.failure().message)};
+  auto built = build_replay_machine(**trace, options.engine, player);
+  if (!built) return {kBadInput, built.failure().message};
   engine::port::Machine& machine = (*built)->machine();
   const StopSignals signals(machine);
   Progress progress(path, (*trace)->progress().at.icount, echo != nullptr);

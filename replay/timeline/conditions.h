@@ -40,22 +40,21 @@ struct DeviceStop {
 /// One stop condition; `id` is the caller's.
 struct Condition {
   int id = 0;
-  std::optional<Breakpoint> breakpoint;
-  std::optional<Watchpoint> watchpoint;
-  std::optional<DeliveryStop> delivery;
-  std::optional<DeviceStop> device;
-  Predicate when;  ///< empty: always
+  std::optional<Breakpoint> breakpoint = {};
+  std::optional<Watchpoint> watchpoint = {};
+  std::optional<DeliveryStop> delivery = {};
+  std::optional<DeviceStop> device = {};
+  Predicate when = {};  ///< empty: always
 };
 
 /// A condition that was met. `before` is the position from which the machine went on to meet it (for a
 /// breakpoint, the breakpoint itself), `after` the one it reached by it.
 struct Hit {
   int id = 0;
-  Position before, after;
-  std::optional<engine::port::Access> access;
-  std::optional<engine::port::Delivery> delivery;
-  std::optional<engine::port::DeviceAccess> device;
-  std::string device_name;  ///< owns what device->device names
+  Position before = {}, after = {};
+  std::optional<engine::port::Access> access = {};
+  std::optional<engine::port::Delivery> delivery = {};
+  std::optional<engine::port::DeviceAccess> device = {};
 };
 
 }  // namespace hindsight::replay::timeline

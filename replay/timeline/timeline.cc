@@ -1,0 +1,224 @@
+#include "replay/timeline/timeline.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "replay/timeline/runner.h"
+#include "replay/timeline/scan.h"
+
+namespace hindsight::replay::timeline {
+
+class Timeline::Impl final {
+ public:
+  Impl(std::string path, MachineFactory factory, TimelineOptions options)
+      : path_(std::move(path)),
+        factory_(std::move(factory)),
+        jobs_(options.jobs != 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency())),
+        ladder_(options.ladder_bytes) {}
+
+  Status open() {
+    auto cursor = Runner::create(path_, factory_, ladder_);
+    if (!cursor) return cursor.failure();
+    runners_.push_back(std::move(*cursor));
+    first_ = now();
+    traces::store::TraceReader& trace = runner().trace();
+    last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
+    last_ = std::max(last_, first_);
+    return Done{};
+  }
+
+  Runner& runner() { return *runners_.front(); }
+  [[nodiscard]] Position now() { return runner().position(); }
+
+  Result<Move> seek(Position to, bool dense) {
+    const Position target = std::clamp(to, first_, last_);
+    runner().clear_interrupt();
+    ladder_.set_cursor(target);
+    const Result<RunEnd> ended = runner().seek(target, dense);
+    if (!ended) return ended.failure();
+    if (*ended == RunEnd::interrupted) return settle(Arrival::interrupted);
+    return Move{to < first_ ? Arrival::begin : to > last_ ? Arrival::end : Arrival::reached, {}};
+  }
+
+  Result<Move> step_forward(std::uint64_t count) {
+    runner().clear_interrupt();
+    while (count > 0) {
+      const Position here = now();
+      if (here.icount >= last_.icount) return Move{Arrival::end, {}};
+      const Icount to =
+          std::min(last_.icount, count > last_.icount - here.icount ? last_.icount : here.icount + count);
+      const Result<RunEnd> ended = runner().run_to_delivery(to);
+      if (!ended) return ended.failure();
+      if (*ended == RunEnd::interrupted) return settle(Arrival::interrupted);
+      const std::uint64_t steps = (now().icount - here.icount) + (*ended == RunEnd::observed ? 1 : 0);
+      if (steps == 0) return Move{Arrival::end, {}};
+      count -= std::min(count, steps);
+    }
+    ladder_.set_cursor(now());
+    return Move{};
+  }
+
+  Result<Move> step_backward(std::uint64_t count) {
+    const Position here = now();
+    if (count <= here.delivery)
+      return seek({here.icount, static_cast<std::uint32_t>(here.delivery - count)}, true);
+    count -= here.delivery;
+    if (count > here.icount - first_.icount) {
+      const Result<Move> moved = seek(first_, true);
+      if (!moved || moved->arrival == Arrival::interrupted) return moved;
+      return Move{Arrival::begin, {}};
+    }
+    // From `count` instructions back there are that many positions, and one for each delivery on the way.
+    const Position far{here.icount - count, 0};
+    Result<Move> moved = seek(far, true);
+    if (!moved || moved->arrival == Arrival::interrupted) return moved;
+    const Result<std::uint64_t> deliveries = runner().count_deliveries({here.icount, 0});
+    if (!deliveries) return deliveries.failure();
+    moved = seek(far, true);
+    if (!moved || moved->arrival == Arrival::interrupted || *deliveries == 0) return moved;
+    return step_forward(*deliveries);
+  }
+
+  Result<Move> run_forward(const std::vector<Condition>& conditions, Position bound) {
+    runner().clear_interrupt();
+    const Position start = now(), until = std::min(bound, last_);
+    std::optional<Hit> hit;
+    Watcher watcher(runner().machine(), conditions, until, [&](const Hit& met) {
+      if (met.before == start && met.after == start) return false;  // the breakpoint that one stands on
+      hit = met;
+      return true;
+    });
+    const Result<RunEnd> ended = runner().watch(watcher.interests(), watcher, watcher.limit(), progress_);
+    if (!ended) return ended.failure();
+    if (*ended == RunEnd::interrupted) return settle(Arrival::interrupted);
+    if (hit) hit->after = now();
+    Result<Move> settled = settle(hit ? Arrival::hit : bound < last_ ? Arrival::reached : Arrival::end);
+    if (settled) settled->hit = hit;
+    return settled;
+  }
+
+  Result<Move> run_backward(const std::vector<Condition>& conditions, Position bound) {
+    const Position start = now(), until = std::max(bound, first_);
+    bool interrupted = false;
+    const Result<std::optional<Hit>> hit = last_hit(conditions, until, start, interrupted);
+    if (!hit) return hit.failure();
+    const Result<Move> moved = seek(interrupted ? start : *hit ? (*hit)->before : until, !interrupted);
+    if (!moved || moved->arrival == Arrival::interrupted) return moved;
+    if (interrupted) return Move{Arrival::interrupted, {}};
+    if (*hit) return Move{Arrival::hit, *hit};
+    return Move{until == first_ ? Arrival::begin : Arrival::reached, {}};
+  }
+
+  Result<std::optional<Hit>> last_hit(const std::vector<Condition>& conditions, Position from, Position to,
+                                      bool& interrupted) {
+    const std::vector<Interval> intervals = cut(from, to, ladder_.positions());
+    if (const Status ready = prepare(intervals.size()); !ready) return ready.failure();
+    Scan scan(conditions, runners(intervals.size()), progress_);
+    Result<std::optional<Hit>> hit = scan.last(intervals);
+    interrupted = scan.interrupted();
+    return hit;
+  }
+
+  Status scan(const std::vector<Condition>& conditions, Position from, Position to,
+              const std::function<bool(const Hit&)>& visit) {
+    const std::vector<Interval> intervals =
+        cut(std::max(from, first_), std::min(to, last_), ladder_.positions());
+    if (const Status ready = prepare(intervals.size()); !ready) return ready;
+    Scan scan(conditions, runners(intervals.size()), progress_);
+    return scan.all(intervals, visit);
+  }
+
+  void interrupt() {
+    for (const auto& runner : runners_) runner->interrupt();
+  }
+
+  /// Comes to a position again, where the machine stopped between two.
+  Result<Move> settle(Arrival arrival) {
+    runner().clear_interrupt();
+    if (runner().machine().debug().has_begun()) {
+      const Result<RunEnd> ended = runner().seek(now(), false);
+      if (!ended) return ended.failure();
+    }
+    ladder_.set_cursor(now());
+    return Move{arrival, {}};
+  }
+
+  const std::string path_;
+  const MachineFactory factory_;
+  const unsigned jobs_;
+  snapshot::Ladder ladder_;
+  std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first
+  Position first_, last_;
+  std::function<void(double)> progress_;
+
+ private:
+  /// Makes the machines that can work on `pieces` at once.
+  Status prepare(std::size_t pieces) {
+    while (runners_.size() < std::min<std::size_t>(jobs_, pieces)) {
+      auto runner = Runner::create(path_, factory_, ladder_);
+      if (!runner) return runner.failure();
+      runners_.push_back(std::move(*runner));
+    }
+    for (const auto& runner : runners_) runner->clear_interrupt();
+    return Done{};
+  }
+  std::vector<Runner*> runners(std::size_t pieces) {
+    std::vector<Runner*> some;
+    for (std::size_t i = 0; i < std::min(runners_.size(), std::max<std::size_t>(pieces, 1)); ++i)
+      some.push_back(runners_[i].get());
+    return some;
+  }
+};
+
+Timeline::Timeline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Timeline::~Timeline() = default;
+
+Result<std::unique_ptr<Timeline>> Timeline::open(const std::string& path, MachineFactory factory,
+                                                 TimelineOptions options) {
+  auto impl = std::make_unique<Impl>(path, std::move(factory), options);
+  if (const Status opened = impl->open(); !opened) return opened.failure();
+  return std::unique_ptr<Timeline>(new Timeline(std::move(impl)));
+}
+
+traces::store::TraceReader& Timeline::trace() { return impl_->runner().trace(); }
+engine::port::Machine& Timeline::machine() { return impl_->runner().machine(); }
+Position Timeline::now() const { return impl_->now(); }
+Position Timeline::first() const { return impl_->first_; }
+Position Timeline::last() const { return impl_->last_; }
+snapshot::Ladder& Timeline::ladder() { return impl_->ladder_; }
+
+Result<Move> Timeline::seek(Position to) { return impl_->seek(to, false); }
+Result<Move> Timeline::step_forward(std::uint64_t count) { return impl_->step_forward(count); }
+Result<Move> Timeline::step_backward(std::uint64_t count) { return impl_->step_backward(count); }
+Result<Move> Timeline::run_forward(const std::vector<Condition>& conditions, Position bound) {
+  return impl_->run_forward(conditions, bound);
+}
+Result<Move> Timeline::run_backward(const std::vector<Condition>& conditions, Position bound) {
+  return impl_->run_backward(conditions, bound);
+}
+
+Status Timeline::scan(const std::vector<Condition>& conditions, Position from, Position to,
+                      const std::function<bool(const Hit&)>& visit) {
+  const Position here = now();
+  const Status scanned = impl_->scan(conditions, from, to, visit);
+  if (!scanned) return scanned;
+  const Result<Move> back = impl_->seek(here, false);
+  return back ? Status(Done{}) : Status(back.failure());
+}
+
+Result<std::optional<Hit>> Timeline::last_hit(const std::vector<Condition>& conditions, Position from,
+                                              Position to) {
+  const Position here = now();
+  bool interrupted = false;
+  Result<std::optional<Hit>> hit = impl_->last_hit(conditions, from, to, interrupted);
+  if (!hit) return hit;
+  const Result<Move> back = impl_->seek(here, false);
+  if (!back) return back.failure();
+  if (interrupted) return error("interrupted");
+  return hit;
+}
+
+void Timeline::interrupt() { impl_->interrupt(); }
+void Timeline::on_progress(std::function<void(double)> progress) { impl_->progress_ = std::move(progress); }
+
+}  // namespace hindsight::replay::timeline

@@ -1,0 +1,261 @@
+// Walking along a recorded boot of the stock kernel, in both directions.
+#include "replay/timeline/timeline.h"
+
+#include <capnp/message.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <bitset>
+#include <map>
+#include <random>
+
+#include "debugger/cli/machine_builder.h"
+#include "replay/record/state_digest.h"
+#include "tests/replay/guest_harness.h"
+#include "traces/schema/cpu_x86.capnp.h"
+
+namespace hindsight::tests {
+namespace {
+
+namespace timeline = replay::timeline;
+using engine::port::Position;
+using timeline::Arrival;
+using timeline::Condition;
+using timeline::Hit;
+using timeline::Timeline;
+
+constexpr Position at(std::uint64_t icount, std::uint32_t delivery = 0) { return {Icount{icount}, delivery}; }
+
+timeline::MachineFactory machines(const std::string& engine) {
+  return [engine](traces::store::TraceReader& trace,
+                  replay::play::Player& player) -> Result<std::unique_ptr<timeline::ReplayMachine>> {
+    auto built = debugger::cli::build_replay_machine(trace, engine, player);
+    if (!built) return built.failure();
+    return std::unique_ptr<timeline::ReplayMachine>(std::move(*built));
+  };
+}
+
+std::bitset<256> all_vectors() { return std::bitset<256>().set(); }
+
+/// One hash of everything: each part and RAM.
+std::string digest(Timeline& line) {
+  replay::record::StateDigester digester(line.machine());
+  const traces::store::Digest taken = digester.take(false, {});
+  std::string text = std::to_string(taken.ram);
+  for (const traces::store::PartDigest& part : taken.parts)
+    text += " " + part.name + "=" + std::to_string(part.hash);
+  return text;
+}
+
+class TimelineOfABoot : public GuestTest {
+ protected:
+  void SetUp() override {
+    GuestTest::SetUp();
+    if (IsSkipped()) return;
+    trace_ = path("boot.hst");
+    const Outcome recorded = run(record(trace_, "", {"--stop-at", "400000000"}));
+    ASSERT_EQ(recorded.code, 0) << recorded.text;
+  }
+  std::unique_ptr<Timeline> open(unsigned jobs = 1, const std::string& engine = "jit") {
+    auto line =
+        Timeline::open(trace_, machines(engine), {.ladder_bytes = std::uint64_t{1} << 30, .jobs = jobs});
+    EXPECT_TRUE(line) << line.failure().message;
+    return std::move(*line);
+  }
+  static timeline::Move moved(Result<timeline::Move> move) {
+    EXPECT_TRUE(move) << move.failure().message;
+    return move ? *move : timeline::Move{};
+  }
+  std::string trace_;
+};
+
+TEST_F(TimelineOfABoot, SeekingGivesTheSameStateFromEverywhere) {
+  auto line = open();
+  auto straight = open();
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 6; ++i) {
+    const Position target = at(random() % 400'000'000);
+    ASSERT_EQ(moved(line->seek(target)).arrival, Arrival::reached);
+    ASSERT_EQ(line->now(), target);
+    if (straight->now() > target) straight = open();
+    ASSERT_EQ(moved(straight->seek(target)).arrival, Arrival::reached);
+    EXPECT_EQ(digest(*line), digest(*straight)) << target.icount.value;
+  }
+}
+
+TEST_F(TimelineOfABoot, ARandomWalkComesBackToTheSameStates) {
+  auto line = open();
+  std::mt19937_64 random(11);
+  std::map<Position, std::string> seen;
+  ASSERT_EQ(moved(line->seek(at(390'000'000))).arrival, Arrival::reached);
+  for (int i = 0; i < 60; ++i) {
+    const std::uint64_t count = 1 + random() % (i % 3 == 0 ? 100'000 : 3);
+    moved(random() % 2 == 0 ? line->step_backward(count) : line->step_forward(count));
+    const auto [known, is_new] = seen.try_emplace(line->now(), digest(*line));
+    if (!is_new) {
+      EXPECT_EQ(known->second, digest(*line));
+    }
+  }
+  for (const auto& [where, state] : seen) {
+    moved(line->seek(where));
+    ASSERT_EQ(line->now(), where);
+    EXPECT_EQ(digest(*line), state) << where.icount.value << "+" << where.delivery;
+  }
+}
+
+TEST_F(TimelineOfABoot, StepsBackUndoStepsForward) {
+  auto line = open();
+  moved(line->seek(at(300'000'000)));
+  std::vector<std::pair<Position, std::string>> way;
+  for (int i = 0; i < 30; ++i) {
+    way.emplace_back(line->now(), digest(*line));
+    moved(line->step_forward(1));
+  }
+  for (auto step = way.rbegin(); step != way.rend(); ++step) {
+    moved(line->step_backward(1));
+    EXPECT_EQ(line->now(), step->first);
+    EXPECT_EQ(digest(*line), step->second);
+  }
+}
+
+TEST_F(TimelineOfABoot, ItsEndsAreReportedAsSuch) {
+  auto line = open();
+  EXPECT_EQ(moved(line->step_backward(1)).arrival, Arrival::begin);
+  EXPECT_EQ(moved(line->run_backward({}, at(0))).arrival, Arrival::begin);
+  EXPECT_EQ(moved(line->seek(at(~std::uint64_t{0}))).arrival, Arrival::end);
+  EXPECT_EQ(line->now(), line->last());
+  EXPECT_EQ(moved(line->step_forward(1)).arrival, Arrival::end);
+  EXPECT_EQ(moved(line->run_forward({}, line->last())).arrival, Arrival::end);
+}
+
+/// All hits of a condition, found by running forward.
+std::vector<Hit> forward_hits(Timeline& line, const std::vector<Condition>& conditions) {
+  std::vector<Hit> hits;
+  EXPECT_TRUE(line.seek(line.first()));
+  while (true) {
+    const auto move = line.run_forward(conditions, line.last());
+    EXPECT_TRUE(move) << move.failure().message;
+    if (!move || move->arrival != Arrival::hit) return hits;
+    hits.push_back(*move->hit);
+  }
+}
+
+traces::schema::CpuX86State::Reader cpu_of(Timeline& line, capnp::MallocMessageBuilder& message) {
+  auto root = message.initRoot<traces::schema::CpuX86State>();
+  line.machine().parts()[0]->save_state(capnp::toDynamic(root));
+  return root.asReader();
+}
+
+TEST_F(TimelineOfABoot, BackwardHitsAreTheForwardHitsInReverse) {
+  auto line = open(2);
+  Condition interrupts;
+  interrupts.id = 2;
+  interrupts.delivery =
+      timeline::DeliveryStop{.interrupts = true, .exceptions = false, .vectors = all_vectors()};
+  const std::vector<Hit> forward = forward_hits(*line, {interrupts});
+  ASSERT_GT(forward.size(), 3U);
+  moved(line->seek(line->last()));
+  for (auto expected = forward.rbegin(); expected != forward.rend(); ++expected) {
+    const timeline::Move move = moved(line->run_backward({interrupts}, line->first()));
+    ASSERT_EQ(move.arrival, Arrival::hit);
+    EXPECT_EQ(move.hit->before, expected->before);
+    EXPECT_EQ(line->now(), expected->before);
+    ASSERT_TRUE(move.hit->delivery);
+    EXPECT_EQ(move.hit->delivery->vector, expected->delivery->vector);
+  }
+  EXPECT_EQ(moved(line->run_backward({interrupts}, line->first())).arrival, Arrival::begin);
+}
+
+TEST_F(TimelineOfABoot, ABreakpointIsMetInBothDirectionsAtTheSamePlaces) {
+  auto line = open(2);
+  moved(line->seek(at(350'000'000)));
+  Condition breakpoint;
+  breakpoint.breakpoint = timeline::Breakpoint{line->machine().debug().pc()};
+  std::vector<Position> forward{line->now()};
+  while (moved(line->run_forward({breakpoint}, at(352'000'000))).arrival == Arrival::hit)
+    forward.push_back(line->now());
+  EXPECT_EQ(line->now(), at(352'000'000));
+  std::vector<Position> backward;
+  while (moved(line->run_backward({breakpoint}, at(350'000'000))).arrival == Arrival::hit) {
+    EXPECT_EQ(line->machine().debug().pc(), breakpoint.breakpoint->address);
+    backward.push_back(line->now());
+  }
+  std::reverse(backward.begin(), backward.end());
+  EXPECT_EQ(backward, forward);
+}
+
+TEST_F(TimelineOfABoot, AWatchpointFindsEveryAccessOnBothEngines) {
+  auto line = open(2);
+  moved(line->seek(at(398'200'000)));
+  capnp::MallocMessageBuilder message;
+  const GuestVirt stack{cpu_of(*line, message).getRsp()};
+  const auto mapping = line->machine().debug().mapping(stack);
+  ASSERT_TRUE(mapping);
+  Condition physical, linear;
+  physical.id = 1;
+  physical.watchpoint = timeline::Watchpoint{
+      {.physical = true, .first = mapping->page.value, .size = kPageSize, .read = true, .write = true}};
+  linear.id = 2;
+  linear.watchpoint = timeline::Watchpoint{
+      {.physical = false, .first = stack.value & ~kPageMask, .size = 512, .read = false, .write = true}};
+  const auto collect = [&](Timeline& over) {
+    std::vector<std::string> all;
+    const Status scanned =
+        over.scan({physical, linear}, at(398'000'000), at(398'400'000), [&](const Hit& hit) {
+          all.push_back(fmt::format("{}: {}+{} {:x} {}", hit.id, hit.before.icount.value, hit.before.delivery,
+                                    hit.access->physical.value, hit.access->after));
+          return true;
+        });
+    EXPECT_TRUE(scanned) << scanned.failure().message;
+    return all;
+  };
+  const auto found = collect(*line);
+  EXPECT_GT(found.size(), 100U);
+  auto other = open(1, "interp");
+  EXPECT_EQ(found, collect(*other));
+}
+
+TEST_F(TimelineOfABoot, TheLastWriteBeforeAnInstantIsTheLastOfAllWrites) {
+  auto line = open(2);
+  moved(line->seek(at(398'200'000)));
+  capnp::MallocMessageBuilder message;
+  const auto mapping = line->machine().debug().mapping(GuestVirt{cpu_of(*line, message).getRsp()});
+  ASSERT_TRUE(mapping);
+  Condition write;
+  write.watchpoint = timeline::Watchpoint{
+      {.physical = true, .first = mapping->page.value + 64, .size = 8, .read = false, .write = true}};
+  std::optional<Position> last;
+  ASSERT_TRUE(line->scan({write}, line->first(), line->now(), [&](const Hit& hit) {
+    last = hit.before;
+    return true;
+  }));
+  const timeline::Move move = moved(line->run_backward({write}, line->first()));
+  ASSERT_EQ(move.arrival == Arrival::hit, last.has_value());
+  if (last) {
+    EXPECT_EQ(line->now(), *last);
+  }
+}
+
+TEST_F(TimelineOfABoot, WatchingChangesNoDigest) {
+  auto line = open(1);
+  auto quiet = open(1);
+  Condition everything, interrupts, devices, breakpoint;
+  moved(line->seek(at(200'000'000)));
+  breakpoint.breakpoint = timeline::Breakpoint{line->machine().debug().pc()};
+  everything.watchpoint =
+      timeline::Watchpoint{{.physical = true, .first = 0, .size = 0x100'0000, .read = true, .write = true}};
+  interrupts.delivery =
+      timeline::DeliveryStop{.interrupts = true, .exceptions = true, .vectors = all_vectors()};
+  devices.device = timeline::DeviceStop{};
+  std::uint64_t hits = 0;
+  for (Condition* condition : {&everything, &interrupts, &devices, &breakpoint})
+    condition->when = [&](engine::port::Machine&) { return ++hits, false; };
+  moved(line->run_forward({everything, interrupts, devices, breakpoint}, at(202'000'000)));
+  EXPECT_GT(hits, 1000U);
+  moved(quiet->seek(at(202'000'000)));
+  EXPECT_EQ(line->now(), quiet->now());
+  EXPECT_EQ(digest(*line), digest(*quiet));
+}
+
+}  // namespace
+}  // namespace hindsight::tests
