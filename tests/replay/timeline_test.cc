@@ -53,7 +53,7 @@ class TimelineOfABoot : public GuestTest {
     GuestTest::SetUp();
     if (IsSkipped()) return;
     trace_ = path("boot.hst");
-    const Outcome recorded = run(record(trace_, "", {"--stop-at", "400000000"}));
+    const Outcome recorded = run(record("boot.hst", "", {"--stop-at", "400000000"}));
     ASSERT_EQ(recorded.code, 0) << recorded.text;
   }
   std::unique_ptr<Timeline> open(unsigned jobs = 1, const std::string& engine = "jit") {
