@@ -160,7 +160,12 @@ std::optional<Divergence> channel_divergence(const store::Digest& expected, cons
   for (const auto& channel : expected.channels) channels.push_back(channel.channel);
   for (const auto& channel : got.channels) channels.push_back(channel.channel);
   for (const std::uint16_t channel : channels) {
-    const store::ChannelDigest want = find(expected, channel), have = find(got, channel);
+    const store::ChannelDigest want = find(expected, channel);
+    store::ChannelDigest have = find(got, channel);
+    if (!have.hash_known) {  // every byte since was compared as it was sent
+      have.hash = want.hash;
+      have.hash_known = true;
+    }
     if (want == have) continue;
     Divergence divergence;
     divergence.component = "output " + channel_name(static_cast<engine::port::Channel>(channel));

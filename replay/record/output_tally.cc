@@ -26,12 +26,31 @@ void OutputTally::add(engine::port::Channel channel, std::span<const std::byte> 
   if (!is_byte_channel(channel)) to.units++;
 }
 
+void OutputTally::resume(engine::port::Channel channel, std::uint64_t bytes, std::uint64_t units) {
+  Stream& at = stream(channel);
+  at.bytes = bytes;
+  at.units = units;
+  at.hash_known = false;
+}
+
+std::vector<traces::store::ChannelPosition> OutputTally::positions() const {
+  std::vector<traces::store::ChannelPosition> all;
+  for (const auto& [channel, stream] : streams_) {
+    all.push_back({static_cast<std::uint16_t>(channel), stream.bytes, stream.units});
+  }
+  return all;
+}
+
 std::vector<traces::store::ChannelDigest> OutputTally::digests() const {
   std::vector<traces::store::ChannelDigest> digests;
   for (const auto& [channel, stream] : streams_) {
     const XXH128_hash_t hash = XXH3_128bits_digest(&stream.hash);
-    digests.push_back(
-        {static_cast<std::uint16_t>(channel), stream.bytes, stream.units, {hash.high64, hash.low64}});
+    digests.push_back({static_cast<std::uint16_t>(channel),
+                       stream.bytes,
+                       stream.units,
+                       {hash.high64, hash.low64},
+                       stream.hash_known});
+    if (!stream.hash_known) digests.back().hash = {};
   }
   return digests;
 }

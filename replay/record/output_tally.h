@@ -15,6 +15,7 @@
 
 #include "engine/port/nondet.h"
 #include "traces/store/records.h"
+#include "traces/store/snapshot_records.h"
 
 namespace hindsight::replay::record {
 
@@ -34,11 +35,16 @@ class OutputTally final {
  public:
   struct Stream {
     std::uint64_t bytes = 0, units = 0;
+    bool hash_known = true;
     XXH3_state_t hash;
   };
   /// The channel's stream before `data` is added.
   Stream& stream(engine::port::Channel channel);
   void add(engine::port::Channel channel, std::span<const std::byte> data);
+  /// Goes on after `bytes` and `units` of which the contents are not known, and so neither is the hash.
+  void resume(engine::port::Channel channel, std::uint64_t bytes, std::uint64_t units);
+  /// What each channel has sent, without the hashes.
+  [[nodiscard]] std::vector<traces::store::ChannelPosition> positions() const;
   /// In channel order; channels that sent nothing are left out.
   [[nodiscard]] std::vector<traces::store::ChannelDigest> digests() const;
 

@@ -12,7 +12,7 @@ namespace store = traces::store;
 
 Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& recorder,
                                     store::TraceWriter& writer, const RecordOptions& options) {
-  CHECK(options.digest_interval > 0);
+  CHECK(options.digest_interval > 0 && (options.snapshot_interval == 0 || options.snapshots != nullptr));
   recorder.on_failure([&machine] { machine.request_stop(); });
   StateDigester digester(machine);
   Icount last_full;
@@ -26,17 +26,24 @@ Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& re
     if (options.progress) options.progress(now);
   };
 
+  const auto next_multiple = [&](std::uint64_t interval) {
+    return interval == 0 ? Icount::max() : Icount((machine.now().icount.value / interval + 1) * interval);
+  };
+
   take(true);
   StopReason reason = StopReason::reached;
   while (reason == StopReason::reached && machine.now().icount < options.stop_at && !writer.failed()) {
-    const std::uint64_t points = machine.now().icount.value / options.digest_interval;
-    const Icount next((points + 1) * options.digest_interval);
-    reason = machine.run(std::min(next, options.stop_at));
-    if (reason == StopReason::reached) take(false);
+    const Icount digest = next_multiple(options.digest_interval);
+    const Icount snapshot = next_multiple(options.snapshot_interval);
+    reason = machine.run(std::min({digest, snapshot, options.stop_at}));
+    const Icount now = machine.now().icount;
+    if (reason == StopReason::reached && (now == digest || now == options.stop_at)) take(false);
+    if (reason == StopReason::reached && now == snapshot) options.snapshots->take();
   }
   // Even at the instant of the digest before: inputs may have come and the machine may have stopped at it.
   take(true);
   const Instant end = machine.now();
+  if (options.snapshots != nullptr) options.snapshots->finish();
   const Status finished = writer.finish({{end.icount, end.time}, static_cast<store::EndReason>(reason)});
   recorder.on_failure({});
   if (!finished) return finished.failure();

@@ -12,11 +12,23 @@
 
 namespace hindsight::replay::record {
 
+/// Puts snapshots of the machine that is being recorded into its trace. The run loop's thread, between run()
+/// calls. Whether and when it is called changes nothing else in the trace.
+class SnapshotTaker {
+ public:
+  virtual ~SnapshotTaker() = default;
+  virtual void take() = 0;
+  /// Hands all that is left to the writer.
+  virtual void finish() = 0;
+};
+
 struct RecordOptions {
   Icount stop_at = Icount::max();
   std::uint64_t digest_interval = 50'000'000;           ///< instructions, at least 1
   std::uint64_t full_state_interval = 50'000'000;       ///< instructions
   std::function<void(engine::port::Instant)> progress;  ///< called at every digest point; may be empty
+  std::uint64_t snapshot_interval = 0;                  ///< instructions; 0: no snapshots
+  SnapshotTaker* snapshots = nullptr;                   ///< needed with an interval
 };
 
 struct RecordResult {

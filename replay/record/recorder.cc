@@ -37,6 +37,7 @@ Recorder::Recorder(engine::port::NondetSource& live, engine::port::OutputSink& s
 void Recorder::drain(Instant now, std::vector<Input>& out) {
   const std::size_t before = out.size();
   live_.drain(now, out);
+  events_ += out.size() - before;
   for (std::size_t i = before; i < out.size(); ++i) {
     writer_.append({store::EventKind::input,
                     stored(now),
@@ -52,6 +53,7 @@ void Recorder::drain(Instant now, std::vector<Input>& out) {
 
 void Recorder::sample(Instant now, Channel channel, std::uint64_t argument, std::span<std::byte> out) {
   live_.sample(now, channel, argument, out);
+  events_++;
   store::Event event{store::EventKind::sample,
                      stored(now),
                      static_cast<std::uint16_t>(channel),

@@ -25,6 +25,9 @@ class Recorder final : public engine::port::NondetSource, public engine::port::O
   /// Called once writing to the trace has failed, at the next drain: to stop the machine.
   void on_failure(std::function<void()> stop) { stop_ = std::move(stop); }
   [[nodiscard]] std::vector<traces::store::ChannelDigest> channel_digests() const { return tally_.digests(); }
+  /// Events recorded so far.
+  [[nodiscard]] std::uint64_t events() const { return events_; }
+  [[nodiscard]] const OutputTally& outputs() const { return tally_; }
 
   void drain(engine::port::Instant now, std::vector<engine::port::Input>& out) override;
   void sample(engine::port::Instant now, engine::port::Channel channel, std::uint64_t argument,
@@ -39,6 +42,7 @@ class Recorder final : public engine::port::NondetSource, public engine::port::O
   engine::port::OutputSink& sink_;
   traces::store::TraceWriter& writer_;
   OutputTally tally_;
+  std::uint64_t events_ = 0;
   std::function<void()> stop_;
 };
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ using engine::port::Position;
 struct PartState {
   std::string name;
   std::shared_ptr<const kj::Array<capnp::word>> words;
+
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {reinterpret_cast<const std::byte*>(words->begin()), words->size() * sizeof(capnp::word)};
+  }
 };
 
 struct Snapshot {

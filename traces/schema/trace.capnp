@@ -91,3 +91,62 @@ struct Digest {
   pageGroups @7 :List(UInt32);  # groups written since the digest before, ascending
   pageHashes @8 :List(UInt16);  # for each: the low bits of the sum of its pages' hashes
 }
+
+struct ChannelPosition {
+  # How much a channel had sent.
+  channel @0 :UInt16;
+  bytes @1 :UInt64;
+  units @2 :UInt64;
+}
+
+struct PartState {
+  name @0 :Text;           # the part's state name
+  size @1 :UInt64;         # of the state struct's canonical encoding, a multiple of 8
+  state @2 :Data;          # either this holds it,
+  pieces @3 :List(Machine.Piece);  # or these do, together
+}
+
+const pageZero :UInt16 = 0;
+const pageStored :UInt16 = 1;   # in the table `pages`
+const pageBase :UInt16 = 2;     # as a page of the machine at power-on
+
+struct PageRun {
+  # What `count` pages of RAM hold, beginning with page `first`.
+  first @0 :UInt64;
+  count @1 :UInt32;
+  kind @2 :UInt16;
+  from @3 :UInt64;         # the first one's number (stored) or RAM page (base); the others follow it
+}
+
+struct PageRegion {
+  # The pages of a region of RAM that are not what they were at power-on, in ascending order.
+  runs @0 :List(PageRun);
+}
+
+struct Snapshot {
+  # The whole machine at one position. Each region of RAM is 4096 pages; a piece of size 0 stands for one that
+  # is as it was at power-on, any other holds a PageRegion.
+  icount @0 :UInt64;
+  delivery @1 :UInt32;     # exceptions and interrupts delivered at this icount
+  time @2 :UInt64;
+  event @3 :UInt64;        # how many events came before
+  chunk @4 :UInt64;        # no earlier event chunk is needed from here on
+  channels @5 :List(ChannelPosition);
+  parts @6 :List(PartState);
+  ramPages @7 :UInt64;
+  baseHigh @8 :UInt64;     # XXH3-128 of RAM at power-on: of (index, hash high, hash low) of every page that
+  baseLow @9 :UInt64;      # is not all zeros, as 64-bit little-endian numbers
+  regions @10 :List(Machine.Piece);
+}
+
+struct PageHashes {
+  hashes @0 :List(UInt64); # XXH3-128 of each page of the bundle: high, low
+}
+
+struct Mark {
+  # A place that the user named.
+  name @0 :Text;
+  note @1 :Text;
+  icount @2 :UInt64;
+  delivery @3 :UInt32;
+}

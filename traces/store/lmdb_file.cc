@@ -129,6 +129,7 @@ Status LmdbFile::load_meta() {
                  page_size_in(*second));
   }
   const Bytes& newest = transaction_in(*first) < transaction_in(*second) ? *second : *first;
+  transaction_ = transaction_in(newest);
   main_ = tree_at(newest, kPageHeader + 24 + kDbSize);
   return Done{};
 }

@@ -43,6 +43,8 @@ class LmdbFile final {
   LmdbFile& operator=(const LmdbFile&) = delete;
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  /// The number of the commit that is being read.
+  [[nodiscard]] std::uint64_t transaction() const { return transaction_; }
   /// The named databases, in name order.
   Result<std::vector<Table>> tables();
   /// The record under `key`, if there is one.
@@ -73,6 +75,7 @@ class LmdbFile final {
   int descriptor_;
   std::uint64_t size_;
   std::uint32_t page_size_ = 0;
+  std::uint64_t transaction_ = 0;
   Tree main_;
   std::array<Page, 64> cache_;
 };

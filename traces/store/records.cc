@@ -1,70 +1,17 @@
 #include "traces/store/records.h"
 
-#include <capnp/message.h>
-#include <capnp/serialize.h>
-#include <kj/exception.h>
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "traces/store/codec.h"
 
 namespace hindsight::traces::store {
 namespace {
 
+using namespace codec;
+
 constexpr std::string_view kMagic = "hindsight trace";
-
-Bytes to_bytes(capnp::MessageBuilder& message) {
-  const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
-  const auto bytes = words.asBytes();
-  const auto* begin = reinterpret_cast<const std::byte*>(bytes.begin());
-  return Bytes(begin, begin + bytes.size());
-}
-
-capnp::Data::Reader data_of(const Bytes& bytes) {
-  return capnp::Data::Reader(reinterpret_cast<const capnp::byte*>(bytes.data()), bytes.size());
-}
-
-Bytes bytes_of(capnp::Data::Reader data) {
-  const auto* begin = reinterpret_cast<const std::byte*>(data.begin());
-  return Bytes(begin, begin + data.size());
-}
-
-std::string string_of(capnp::Text::Reader text) { return std::string(text.begin(), text.size()); }
-
-unsigned size_of(std::size_t size) {
-  CHECK(size < (1u << 29), "a list of {} elements", size);
-  return static_cast<unsigned>(size);
-}
-
-/// Runs `read` on the root of the message in `data`; what Cap'n Proto throws becomes an Error.
-template <class Root, class Read>
-auto decode(std::span<const std::byte> data, Read read)
-    -> decltype(read(std::declval<typename Root::Reader>())) {
-  try {
-    // The bytes come straight from a file, where nothing promises word alignment.
-    auto words = kj::heapArray<capnp::word>(data.size() / sizeof(capnp::word));
-    std::memcpy(words.begin(), data.data(), words.size() * sizeof(capnp::word));
-    capnp::FlatArrayMessageReader message(words.asPtr());
-    return read(message.getRoot<Root>());
-  } catch (const kj::Exception& exception) {
-    return error("a well-formed Cap'n Proto message expected ({})", exception.getDescription().cStr());
-  } catch (const std::exception& exception) {
-    return error("a record of sane size expected ({})", exception.what());
-  }
-}
-
-void put(schema::Piece::Builder out, const Piece& piece) {
-  out.setHashHigh(piece.hash.high);
-  out.setHashLow(piece.hash.low);
-  out.setSize(piece.size);
-}
-
-Piece get(schema::Piece::Reader in) { return {{in.getHashHigh(), in.getHashLow()}, in.getSize()}; }
-
-template <class ListBuilder>
-void put_pieces(ListBuilder out, const std::vector<Piece>& pieces) {
-  for (unsigned i = 0; i < out.size(); ++i) put(out[i], pieces[i]);
-}
 
 void put(schema::BlobRef::Builder out, const BlobRef& blob) {
   out.setName(blob.name);
@@ -72,21 +19,8 @@ void put(schema::BlobRef::Builder out, const BlobRef& blob) {
   put_pieces(out.initPieces(size_of(blob.pieces.size())), blob.pieces);
 }
 
-std::vector<Piece> get_pieces(capnp::List<schema::Piece>::Reader in) {
-  std::vector<Piece> pieces;
-  for (const auto piece : in) pieces.push_back(get(piece));
-  return pieces;
-}
-
 BlobRef get(schema::BlobRef::Reader in) {
   return {string_of(in.getName()), in.getSize(), get_pieces(in.getPieces())};
-}
-
-/// Whether the pieces' sizes add up to the size that their owner states.
-bool consistent(const std::vector<Piece>& pieces, std::uint64_t size) {
-  std::uint64_t sum = 0;
-  for (const Piece& piece : pieces) sum += piece.size;
-  return sum == size;
 }
 
 void put(schema::MachineConfig::Builder out, const MachineConfig& config) {

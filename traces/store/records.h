@@ -130,6 +130,8 @@ struct ChannelDigest {
   std::uint16_t channel = 0;
   std::uint64_t bytes = 0, units = 0;
   Hash128 hash;
+  /// False after a start from a trace's snapshot, which does not say what was sent before. Never in a trace.
+  bool hash_known = true;
   friend bool operator==(const ChannelDigest&, const ChannelDigest&) = default;
 };
 

@@ -71,6 +71,7 @@ Status TraceReader::load() {
   };
   if (const Status listed = list("events", chunks_); !listed) return listed.failure();
   if (const Status listed = list("digests", digests_); !listed) return listed.failure();
+  if (const Status listed = list("snapshots", snapshots_); !listed) return listed.failure();
 
   const auto progress = meta(2, ValueKind::progress);
   if (!progress) return progress.failure();
@@ -203,6 +204,9 @@ Status TraceReader::check_all() {
     const Result<Bytes> data = blob(*part);
     if (!data) return data.failure();
   }
+  if (const Status checked = check_bundles(); !checked) return checked.failure();
+  if (const Status checked = check_snapshots(); !checked) return checked.failure();
+  if (const Result<std::vector<Mark>> all = marks(); !all) return all.failure();
   return Done{};
 }
 

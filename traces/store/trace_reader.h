@@ -14,6 +14,7 @@
 #include "engine/base/result.h"
 #include "traces/store/lmdb_file.h"
 #include "traces/store/records.h"
+#include "traces/store/snapshot_records.h"
 #include "traces/store/value.h"
 
 namespace hindsight::traces::store {
@@ -47,6 +48,25 @@ class TraceReader final {
   /// An event's payload, wherever it lies.
   Result<Bytes> payload(const Event& event);
 
+  [[nodiscard]] std::uint64_t snapshot_count() const { return snapshots_.size(); }
+  /// In order.
+  [[nodiscard]] Place snapshot_place(std::uint64_t index) const;
+  Result<SnapshotRecord> snapshot(std::uint64_t index);
+  /// Which of a snapshot's pages are not as at power-on, and where they are, in order. All stored pages that
+  /// it names are there.
+  Result<std::vector<PageRun>> page_runs(const SnapshotRecord& snapshot);
+  Result<Bytes> part_state(const PartState& part);
+  /// Stored pages are numbered from kFirstPage up to here.
+  Result<std::uint64_t> page_end();
+  /// Copies a stored page to `out`. Neighbours come at little cost.
+  Status page(std::uint64_t number, std::span<std::byte, kPageSize> out);
+  /// Of every stored page, from kFirstPage on.
+  Result<std::vector<Hash128>> page_hashes();
+  /// In the order in which they were made.
+  Result<std::vector<Mark>> marks();
+  /// Changes when something was added to the file; what was opened keeps showing what it was.
+  [[nodiscard]] std::uint64_t transaction() const { return file_->transaction(); }
+
   /// Reads every value of every table and checks what they say of each other.
   Status check_all();
   Result<std::vector<TableSize>> sizes();
@@ -57,6 +77,12 @@ class TraceReader final {
   Result<std::optional<Bytes>> meta(std::uint64_t key, ValueKind kind);
   Result<Bytes> read(std::string_view table, const LmdbFile::Record& record, ValueKind kind);
   Status check_table(std::string_view table, ValueKind kind);
+  /// Lists the page bundles; the first time only.
+  Status load_bundles();
+  Result<std::vector<Hash128>> bundle_hashes(std::size_t index);
+  Status load_bundle(std::size_t index);
+  Status check_bundles();
+  Status check_snapshots();
   [[nodiscard]] Error in_file(std::string_view table, std::span<const std::byte> key,
                               const Error& cause) const;
 
@@ -65,7 +91,17 @@ class TraceReader final {
   MachineConfig config_;
   Progress progress_;
   std::optional<End> end_;
-  std::vector<LmdbFile::Record> chunks_, digests_;
+  std::vector<LmdbFile::Record> chunks_, digests_, snapshots_;
+
+  /// Pages that lie together.
+  struct Bundle {
+    std::uint64_t first = 0, count = 0;
+    LmdbFile::Record hashes, data;
+  };
+  std::vector<Bundle> bundles_;
+  bool bundles_listed_ = false;
+  std::optional<std::size_t> open_bundle_;  ///< the one that open_pages_ holds
+  Bytes open_pages_;
 };
 
 }  // namespace hindsight::traces::store

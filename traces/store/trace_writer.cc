@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -17,10 +18,11 @@ constexpr std::size_t kBlobPiece = std::size_t{1} << 20;
 constexpr std::size_t kChunkBytes = std::size_t{4} << 20;  // far below Cap'n Proto's limit even as structs
 constexpr std::size_t kMaxMap = std::size_t{1} << 44;
 
-constexpr std::size_t table_index(std::string_view name) {
-  std::size_t index = 0;
-  while (kTables[index] != name) ++index;
-  return index;
+template <class Write>
+void add_write(std::vector<Write>& writes, std::size_t table, Bytes key, ValueKind kind,
+               std::span<const std::byte> raw) {
+  Bytes value = seal(kTables[table], key, kind, raw);
+  writes.push_back({table, std::move(key), std::move(value)});
 }
 
 std::string lmdb_message(int code) { return code > 0 ? std::strerror(code) : mdb_strerror(code); }
@@ -33,7 +35,8 @@ Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path
   // LMDB would open an existing file and go on in it.
   const int descriptor = ::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
   if (descriptor < 0) return error("{}: cannot create: {}", path, std::strerror(errno));
-  ::close(descriptor);
+  // Tells a TraceEditor that this file is not finished. Nobody else can have it yet.
+  (void)::flock(descriptor, LOCK_EX | LOCK_NB);
   MDB_env* env = nullptr;
   int code = mdb_env_create(&env);
   if (code == 0) code = mdb_env_set_maxdbs(env, kTables.size());
@@ -43,16 +46,21 @@ Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path
   if (code == 0) code = mdb_env_open(env, path.c_str(), flags, 0644);
   if (code != 0) {
     mdb_env_close(env);
+    ::close(descriptor);
     return error("{}: cannot create: {}", path, lmdb_message(code));
   }
-  std::unique_ptr<TraceWriter> writer(new TraceWriter(path, env, options));
+  std::unique_ptr<TraceWriter> writer(new TraceWriter(path, descriptor, env, options));
   if (const Status created = writer->create_tables(); !created) return created.failure();
   writer->thread_ = std::thread([raw = writer.get()] { raw->run(); });
   return writer;
 }
 
-TraceWriter::TraceWriter(std::string path, MDB_env* env, WriterOptions options)
-    : path_(std::move(path)), env_(env), options_(options), map_size_(options.initial_map) {}
+TraceWriter::TraceWriter(std::string path, int descriptor, MDB_env* env, WriterOptions options)
+    : path_(std::move(path)),
+      descriptor_(descriptor),
+      env_(env),
+      options_(options),
+      map_size_(options.initial_map) {}
 
 TraceWriter::~TraceWriter() {
   if (thread_.joinable()) {
@@ -64,6 +72,7 @@ TraceWriter::~TraceWriter() {
     thread_.join();
   }
   if (env_ != nullptr) mdb_env_close(env_);
+  ::close(descriptor_);
 }
 
 Status TraceWriter::create_tables() {
@@ -93,8 +102,9 @@ void TraceWriter::add_bytes(std::size_t bytes, std::unique_lock<std::mutex>& loc
 Piece TraceWriter::put_piece(std::span<const std::byte> data) {
   CHECK(data.size() <= kMaxValue, "a piece of {} bytes", data.size());
   const Piece piece{hash_of(data), static_cast<std::uint32_t>(data.size())};
-  if (failed() || !seen_.insert(piece.hash).second) return piece;
+  if (failed()) return piece;
   std::unique_lock lock(mutex_);
+  if (!seen_.insert(piece.hash).second) return piece;
   open_.pieces.emplace_back(piece.hash, Bytes(data.begin(), data.end()));
   add_bytes(data.size() + 64, lock);
   return piece;
@@ -163,6 +173,36 @@ void TraceWriter::progress(Instant at) {
   open_.until = at;
 }
 
+std::uint64_t TraceWriter::begin_snapshot() {
+  const std::lock_guard lock(mutex_);
+  open_.snapshots_begun.push_back(snapshots_begun_);
+  return snapshots_begun_++;
+}
+
+void TraceWriter::put_pages(std::uint64_t first, std::span<const Hash128> hashes,
+                            std::span<const std::byte> data) {
+  CHECK(!hashes.empty() && hashes.size() <= kBundlePages && data.size() == hashes.size() * kPageSize,
+        "{} hashes for {} bytes", hashes.size(), data.size());
+  if (failed()) return;
+  const Bytes list = encode(std::vector<Hash128>(hashes.begin(), hashes.end()));
+  const Bytes list_key = key_of(first, 0), data_key = key_of(first, 1);
+  const std::size_t table = table_index("pages");
+  Write sealed_list{table, list_key, seal("pages", list_key, ValueKind::page_hashes, list)};
+  Write sealed_data{table, data_key, seal("pages", data_key, ValueKind::page_bundle, data, kPageCompression)};
+  std::unique_lock lock(mutex_);
+  wake_snapshots_.wait(lock, [&] { return open_.page_bytes < options_.snapshot_queue_bytes || failure_; });
+  open_.page_bytes += sealed_list.value.size() + sealed_data.value.size();
+  open_.pages.push_back(std::move(sealed_list));
+  open_.pages.push_back(std::move(sealed_data));
+  if (open_.page_bytes >= options_.commit_bytes) wake_writer_.notify_one();
+}
+
+void TraceWriter::put_snapshot(SnapshotRecord snapshot, std::uint64_t begun) {
+  if (failed()) return;
+  const std::lock_guard lock(mutex_);
+  open_.snapshots.emplace_back(std::move(snapshot), begun);
+}
+
 Status TraceWriter::finish(const End& end) {
   {
     const std::lock_guard lock(mutex_);
@@ -175,6 +215,7 @@ Status TraceWriter::finish(const End& end) {
   if (failure_) return *failure_;
   mdb_env_close(env_);
   env_ = nullptr;
+  ::flock(descriptor_, LOCK_UN);
   return Done{};
 }
 
@@ -186,13 +227,18 @@ void TraceWriter::run() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::unique_lock lock(mutex_);
   for (bool last = false; !last;) {
-    wake_writer_.wait_for(lock, options_.commit_interval,
-                          [&] { return closing_ || urgent_ || open_.bytes >= options_.commit_bytes; });
+    wake_writer_.wait_for(lock, options_.commit_interval, [&] {
+      return closing_ || urgent_ || open_.bytes >= options_.commit_bytes ||
+             open_.page_bytes >= options_.commit_bytes;
+    });
     last = closing_;
     urgent_ = false;
     Batch batch = std::exchange(open_, Batch{});
     open_.from = open_.until = batch.until;
-    const bool idle = batch.bytes == 0 && batch.until == batch.from && !batch.config && !batch.end;
+    const bool idle = batch.bytes == 0 && batch.page_bytes == 0 && batch.snapshots.empty() &&
+                      batch.snapshots_begun.empty() && batch.until == batch.from && !batch.config &&
+                      !batch.end;
+    wake_snapshots_.notify_all();
     if (idle || failure_) {
       wake_caller_.notify_all();
       continue;
@@ -208,13 +254,8 @@ void TraceWriter::run() {
       failed_.store(true, std::memory_order_relaxed);
     }
     wake_caller_.notify_all();
+    wake_snapshots_.notify_all();
   }
-}
-
-void TraceWriter::add_write(std::vector<Write>& writes, std::size_t table, Bytes key, ValueKind kind,
-                            std::span<const std::byte> raw) {
-  Bytes value = seal(kTables[table], key, kind, raw);
-  writes.push_back({tables_[table], std::move(key), std::move(value)});
 }
 
 void TraceWriter::encode_chunks(const Batch& batch, std::vector<Write>& writes) {
@@ -240,8 +281,21 @@ void TraceWriter::encode_chunks(const Batch& batch, std::vector<Write>& writes) 
   }
 }
 
-std::vector<TraceWriter::Write> TraceWriter::encode_batch(const Batch& batch) {
-  std::vector<Write> writes;
+void TraceWriter::encode_snapshots(Batch& batch, std::vector<Write>& writes) {
+  for (auto& [snapshot, begun] : batch.snapshots) {
+    const auto chunk = snapshot_chunks_.find(begun);
+    CHECK(chunk != snapshot_chunks_.end(), "snapshot {} was not begun", begun);
+    snapshot.chunk = chunk->second;
+    snapshot_chunks_.erase(chunk);
+    add_write(writes, table_index("snapshots"), key_of(snapshot.at.icount.value, snapshot.at.delivery),
+              ValueKind::snapshot, encode(snapshot));
+  }
+}
+
+std::vector<TraceWriter::Write> TraceWriter::encode_batch(Batch& batch) {
+  std::vector<Write> writes = std::move(batch.pages);
+  // What a snapshot of this batch may still need is in this batch's chunks or in later ones.
+  for (const std::uint64_t begun : batch.snapshots_begun) snapshot_chunks_[begun] = progress_.chunks;
   for (const auto& [hash, data] : batch.pieces) {
     add_write(writes, table_index("blobs"), key_of(hash), ValueKind::blob, data);
   }
@@ -253,6 +307,7 @@ std::vector<TraceWriter::Write> TraceWriter::encode_batch(const Batch& batch) {
               ValueKind::digest, encode(digest));
     progress_.digests++;
   }
+  encode_snapshots(batch, writes);
   progress_.at = batch.until;
   add_write(writes, table_index("meta"), key_of(2), ValueKind::progress, encode(progress_));
   if (batch.end) add_write(writes, table_index("meta"), key_of(3), ValueKind::end, encode(*batch.end));
@@ -266,7 +321,7 @@ int TraceWriter::try_commit(const std::vector<Write>& writes) {
   for (const Write& write : writes) {
     MDB_val key{write.key.size(), const_cast<std::byte*>(write.key.data())};
     MDB_val value{write.value.size(), const_cast<std::byte*>(write.value.data())};
-    code = mdb_put(transaction, write.table, &key, &value, 0);
+    code = mdb_put(transaction, tables_[write.table], &key, &value, 0);
     if (code != 0) {
       mdb_txn_abort(transaction);
       return code;

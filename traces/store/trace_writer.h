@@ -1,7 +1,7 @@
 // Writes a trace. The run loop hands over records; a thread of the writer's own encodes, compresses and
 // commits what has gathered, so that the machine waits for the disk only when the queue is full. Whatever
 // happens to the process, the file is usable up to its last commit. Owned by the recording session; one
-// thread calls it. Nothing here flows back into the guest.
+// thread calls it, but a second one may put snapshots. Nothing here flows back into the guest.
 #pragma once
 
 #include <lmdb.h>
@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -20,29 +21,31 @@
 
 #include "engine/base/result.h"
 #include "traces/store/records.h"
+#include "traces/store/snapshot_records.h"
 #include "traces/store/value.h"
 
 namespace hindsight::traces::store {
 
 struct WriterOptions {
   std::chrono::milliseconds commit_interval{200};
-  std::size_t commit_bytes = std::size_t{8} << 20;   ///< gathered payload that is committed at once
-  std::size_t queue_bytes = std::size_t{64} << 20;   ///< gathered payload at which the caller waits
-  std::size_t initial_map = std::size_t{256} << 20;  ///< address space; doubled when it is full
+  std::size_t commit_bytes = std::size_t{8} << 20;           ///< gathered payload that is committed at once
+  std::size_t queue_bytes = std::size_t{64} << 20;           ///< gathered payload at which the caller waits
+  std::size_t snapshot_queue_bytes = std::size_t{16} << 20;  ///< the same of put_pages, which waits alone
+  std::size_t initial_map = std::size_t{256} << 20;          ///< address space; doubled when it is full
   bool sync = true;  ///< wait for the disk at each commit: survives power loss, not only kill -9
 };
 
-class TraceWriter final {
+class TraceWriter final : public SnapshotSink {
  public:
   /// Makes a new file at `path`; refuses one that exists.
   static Result<std::unique_ptr<TraceWriter>> create(const std::string& path, WriterOptions options = {});
   /// Without finish() the trace ends as if the recorder had been killed.
-  ~TraceWriter();
+  ~TraceWriter() override;
   TraceWriter(const TraceWriter&) = delete;
   TraceWriter& operator=(const TraceWriter&) = delete;
 
-  /// Stores `data` once, however often it is given. At most kMaxValue bytes (CHECK).
-  Piece put_piece(std::span<const std::byte> data);
+  /// Any thread.
+  Piece put_piece(std::span<const std::byte> data) override;
   BlobRef put_blob(std::string name, std::span<const std::byte> data);
   /// Writes the header and returns when it is committed. Once, after the blobs it names.
   Status begin(const MachineConfig& config);
@@ -55,6 +58,14 @@ class TraceWriter final {
   void digest(Digest digest);
   /// All that happened before `at` has been handed over.
   void progress(Instant at);
+  /// Notes that a snapshot is taken here, after all that was handed over so far; it follows by put_snapshot.
+  std::uint64_t begin_snapshot();
+  /// Compresses on the calling thread. Any thread, one at a time; waits for the disk without making the other
+  /// callers wait.
+  void put_pages(std::uint64_t first, std::span<const Hash128> hashes,
+                 std::span<const std::byte> data) override;
+  /// After the pages and pieces it names. Sets its `chunk`. Any thread.
+  void put_snapshot(SnapshotRecord snapshot, std::uint64_t begun);
   /// Writes all that is left and `end`, and closes the file.
   Status finish(const End& end);
 
@@ -62,6 +73,10 @@ class TraceWriter final {
   [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_relaxed); }
 
  private:
+  struct Write {
+    std::size_t table;
+    Bytes key, value;
+  };
   struct Batch {
     std::vector<std::pair<Hash128, Bytes>> pieces;
     std::vector<Event> events;
@@ -69,43 +84,44 @@ class TraceWriter final {
     std::vector<Digest> digests;
     std::optional<MachineConfig> config;
     std::optional<End> end;
+    std::vector<std::uint64_t> snapshots_begun;
+    std::vector<Write> pages;  ///< sealed
+    std::vector<std::pair<SnapshotRecord, std::uint64_t>> snapshots;
     Instant from, until;
-    std::size_t bytes = 0;
-  };
-  struct Write {
-    MDB_dbi table;
-    Bytes key, value;
+    std::size_t bytes = 0, page_bytes = 0;
   };
 
-  TraceWriter(std::string path, MDB_env* env, WriterOptions options);
+  TraceWriter(std::string path, int descriptor, MDB_env* env, WriterOptions options);
   Status create_tables();
   void run();
   void add_bytes(std::size_t bytes, std::unique_lock<std::mutex>& lock);
-  std::vector<Write> encode_batch(const Batch& batch);
+  std::vector<Write> encode_batch(Batch& batch);
   void encode_chunks(const Batch& batch, std::vector<Write>& writes);
-  void add_write(std::vector<Write>& writes, std::size_t table, Bytes key, ValueKind kind,
-                 std::span<const std::byte> raw);
+  void encode_snapshots(Batch& batch, std::vector<Write>& writes);
   Status commit(const std::vector<Write>& writes);
   int try_commit(const std::vector<Write>& writes);
 
   const std::string path_;
+  const int descriptor_;  ///< holds the lock that says who writes
   MDB_env* env_;
   const WriterOptions options_;
   MDB_dbi tables_[kTables.size()] = {};
 
   std::mutex mutex_;
-  std::condition_variable wake_writer_, wake_caller_;
+  std::condition_variable wake_writer_, wake_caller_, wake_snapshots_;
   Batch open_;                             // guarded by mutex_
   bool busy_ = false;                      // guarded by mutex_: a batch is being written
   bool closing_ = false, urgent_ = false;  // guarded by mutex_
   std::optional<Error> failure_;           // guarded by mutex_
+  std::set<Hash128> seen_;                 // guarded by mutex_
+  std::uint64_t snapshots_begun_ = 0;      // guarded by mutex_
   std::atomic<bool> failed_{false};
 
-  std::set<Hash128> seen_;  // the caller's
-  Instant last_event_;      // the caller's
-  std::size_t map_size_;    // the writer thread's, as is all below
+  Instant last_event_;    // the caller's
+  std::size_t map_size_;  // the writer thread's, as is all below
   Progress progress_;
-  Icount last_chunk_;  // the icount in the newest chunk's key
+  Icount last_chunk_;                                       // the icount in the newest chunk's key
+  std::map<std::uint64_t, std::uint64_t> snapshot_chunks_;  // of those begun: the first chunk not before it
   std::thread thread_;
 };
 

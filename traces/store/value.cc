@@ -12,7 +12,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "value headers are written as they are in memory");
 
 constexpr std::uint32_t kMagic = 0x31765348;  // "HSv1" read as a little-endian number
-constexpr int kCompressionLevel = 3;
 
 enum class Codec : std::uint16_t { raw = 0, zstd = 1 };
 
@@ -78,14 +77,14 @@ std::string describe_key(std::span<const std::byte> key) {
 }
 
 Bytes seal(std::string_view table, std::span<const std::byte> key, ValueKind kind,
-           std::span<const std::byte> raw) {
+           std::span<const std::byte> raw, int compression) {
   CHECK(raw.size() <= kMaxValue, "a value of {} bytes", raw.size());
   Header header;
   header.kind = static_cast<std::uint16_t>(kind);
   header.raw_size = static_cast<std::uint32_t>(raw.size());
   Bytes value(kValueHeader + padded(ZSTD_compressBound(raw.size())));
   std::size_t stored = ZSTD_compress(value.data() + kValueHeader, value.size() - kValueHeader, raw.data(),
-                                     raw.size(), kCompressionLevel);
+                                     raw.size(), compression);
   header.codec = static_cast<std::uint16_t>(Codec::zstd);
   if (ZSTD_isError(stored) || stored >= raw.size()) {
     header.codec = static_cast<std::uint16_t>(Codec::raw);

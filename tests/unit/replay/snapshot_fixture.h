@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "replay/play/replay.h"
 #include "replay/record/record.h"
 #include "replay/record/state_digest.h"
+#include "replay/snapshot/recording_snapshots.h"
 #include "replay/snapshot/snapshot.h"
 #include "tests/support/fake_machine.h"
 #include "traces/store/trace_reader.h"
@@ -82,9 +85,12 @@ class SnapshotTest : public testing::Test {
     return options;
   }
 
-  /// Records a walk of 60,000 instructions with a digest every 5,000.
-  void record(std::uint64_t seed) {
+  /// Records a walk of 60,000 instructions with a digest every 5,000, and maybe snapshots. `wait` is called
+  /// at every digest.
+  void record(std::uint64_t seed, std::uint64_t snapshot_interval = 0,
+              const std::function<void()>& wait = {}) {
     FakeHost host(seed);
+    host.input_every = inputs_;
     auto writer = traces::store::TraceWriter::create(path_, quick());
     ASSERT_TRUE(writer) << writer.failure().message;
     ASSERT_TRUE((*writer)->begin(traces::store::MachineConfig{}));
@@ -92,10 +98,17 @@ class SnapshotTest : public testing::Test {
     FakeMachine machine(recorder, recorder, Replaying::options());
     replay::record::RecordOptions options;
     options.digest_interval = options.full_state_interval = 5'000;
+    options.snapshot_interval = snapshot_interval;
+    options.progress = [&](port::Instant) {
+      if (wait) wait();
+    };
+    std::optional<replay::snapshot::RecordingSnapshots> snapshots;
+    if (snapshot_interval != 0) options.snapshots = &snapshots.emplace(machine, recorder, **writer);
     ASSERT_TRUE(replay::record::record_machine(machine, recorder, **writer, options));
   }
 
   std::string path_;
+  unsigned inputs_ = 20;  ///< FakeHost::input_every
 };
 
 }  // namespace hindsight::tests
