@@ -51,7 +51,13 @@ std::string end_text(const store::TraceReader& trace) {
   return fmt::format("icount {} ({})", trace.end()->at.icount.value, store::name_of(trace.end()->reason));
 }
 
-void print_info(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes) {
+std::string place_text(store::Place at) {
+  return at.delivery == 0 ? fmt::format("{}", at.icount.value)
+                          : fmt::format("{}+{}", at.icount.value, at.delivery);
+}
+
+void print_info(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes,
+                const std::vector<store::Mark>& marks) {
   const store::MachineConfig& config = trace.config();
   const store::Instant last = trace.end() ? trace.end()->at : trace.progress().at;
   fmt::print("trace         {} ({} bytes, format {})\n", trace.path(),
@@ -69,13 +75,22 @@ void print_info(const store::TraceReader& trace, const std::vector<store::TableS
              static_cast<double>(last.time.value) / 1e9);
   fmt::print("events        {}\n", trace.progress().events);
   fmt::print("digests       {}, every {} instructions\n", trace.digest_count(), config.digest_interval);
+  if (const std::uint64_t count = trace.snapshot_count(); count != 0) {
+    fmt::print("snapshots     {}, from icount {} to {}\n", count, place_text(trace.snapshot_place(0)),
+               place_text(trace.snapshot_place(count - 1)));
+  }
+  for (const store::Mark& mark : marks) {
+    fmt::print("mark          {} at icount {}{}{}\n", mark.name, place_text(mark.at),
+               mark.note.empty() ? "" : ": ", mark.note);
+  }
   for (const store::TableSize& size : sizes) {
     if (size.records == 0) continue;
     fmt::print("table         {:<10} {:>8} records {:>12} bytes\n", size.name, size.records, size.bytes);
   }
 }
 
-void print_info_json(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes) {
+void print_info_json(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes,
+                     const std::vector<store::Mark>& marks) {
   const store::MachineConfig& config = trace.config();
   const store::Instant last = trace.end() ? trace.end()->at : trace.progress().at;
   std::string tables;
@@ -83,16 +98,28 @@ void print_info_json(const store::TraceReader& trace, const std::vector<store::T
     tables += fmt::format("{}{}:{{\"records\":{},\"bytes\":{}}}", tables.empty() ? "" : ",",
                           json_string(size.name), size.records, size.bytes);
   }
+  std::string snapshots, places;
+  for (std::uint64_t i = 0; i < trace.snapshot_count(); ++i) {
+    const store::Place at = trace.snapshot_place(i);
+    snapshots +=
+        fmt::format("{}{{\"icount\":{},\"delivery\":{}}}", i == 0 ? "" : ",", at.icount.value, at.delivery);
+  }
+  for (const store::Mark& mark : marks) {
+    places +=
+        fmt::format("{}{{\"name\":{},\"note\":{},\"icount\":{},\"delivery\":{}}}", places.empty() ? "" : ",",
+                    json_string(mark.name), json_string(mark.note), mark.at.icount.value, mark.at.delivery);
+  }
   fmt::print(
       "{{\"path\":{},\"format\":{},\"build\":{},\"board\":{},\"ramBytes\":{},\"kernel\":{},\"initrd\":{},"
       "\"commandLine\":{},\"diskBytes\":{},\"complete\":{},\"end\":{},\"icount\":{},\"time\":{},\"events\":{}"
       ","
-      "\"digests\":{},\"tables\":{{{}}}}}\n",
+      "\"digests\":{},\"snapshots\":[{}],\"marks\":[{}],\"tables\":{{{}}}}}\n",
       json_string(trace.path()), store::kFormatVersion, json_string(config.build), json_string(config.board),
       config.ram_bytes, json_string(config.kernel.name), json_string(config.initrd.name),
       json_string(config.command_line), config.disk_bytes, trace.end().has_value(),
       json_string(trace.end() ? store::name_of(trace.end()->reason) : "recorder interrupted"),
-      last.icount.value, last.time.value, trace.progress().events, trace.digest_count(), tables);
+      last.icount.value, last.time.value, trace.progress().events, trace.digest_count(), snapshots, places,
+      tables);
 }
 
 /// One event as a line. The payload is shown as text or hexadecimal, cut to what fits a line.
@@ -138,10 +165,12 @@ int info_command(const std::string& path, bool json) {
   if (!trace) return complain(trace.failure());
   const auto sizes = (*trace)->sizes();
   if (!sizes) return complain(sizes.failure());
+  const auto marks = (*trace)->marks();
+  if (!marks) return complain(marks.failure());
   if (json) {
-    print_info_json(**trace, *sizes);
+    print_info_json(**trace, *sizes, *marks);
   } else {
-    print_info(**trace, *sizes);
+    print_info(**trace, *sizes, *marks);
   }
   return kOk;
 }

@@ -127,6 +127,11 @@ int dispatch(int argc, char** argv) {
                    "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
       ->type_name("TEXT")
       ->needs(until_fail);
+  record
+      ->add_option("--snapshot-every", run.snapshot_every,
+                   "instructions between snapshots in the trace, from which a debugger starts; 0: none")
+      ->check(CLI::Range(std::uint64_t{0}, ~std::uint64_t{0} >> 1))
+      ->capture_default_str();
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
   add_machine_options(*only_run, run);

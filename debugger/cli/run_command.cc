@@ -2,12 +2,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <vector>
 
 #include "debugger/cli/commands.h"
 #include "debugger/cli/console_watch.h"
@@ -18,6 +20,7 @@
 #include "debugger/cli/trace_exec.h"
 #include "engine/base/log.h"
 #include "replay/record/record.h"
+#include "replay/snapshot/recording_snapshots.h"
 #include "traces/store/trace_reader.h"
 #include "traces/store/trace_writer.h"
 
@@ -163,6 +166,35 @@ void report_recording(const RunOptions& options, const Outcome& outcome) {
              bytes_text(std::filesystem::file_size(options.trace, ignored)), options.trace);
 }
 
+/// Snapshots, and how long each made the machine wait (--log=snapshot:info).
+class TimedSnapshots final : public replay::record::SnapshotTaker {
+ public:
+  TimedSnapshots(engine::port::Machine& machine, const replay::record::Recorder& recorder,
+                 store::TraceWriter& writer)
+      : snapshots_(machine, recorder, writer) {}
+
+  void take() override {
+    const auto start = std::chrono::steady_clock::now();
+    snapshots_.take();
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+    waits_.push_back(took.count());
+  }
+  void finish() override {
+    snapshots_.finish();
+    if (waits_.empty()) return;
+    std::sort(waits_.begin(), waits_.end());
+    const auto share = [&](double part) {
+      return waits_[static_cast<std::size_t>(part * static_cast<double>(waits_.size() - 1))];
+    };
+    log::info("snapshot", "{} taken, {} left out; pauses in us: p50 {:.0f}, p99 {:.0f}, most {:.0f}",
+              snapshots_.taken(), snapshots_.left_out(), share(0.5), share(0.99), waits_.back());
+  }
+
+ private:
+  replay::snapshot::RecordingSnapshots snapshots_;
+  std::vector<double> waits_;
+};
+
 Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& files, ConsoleWatch& watch,
                    engine::port::Machine*& running) {
   auto writer = store::TraceWriter::create(options.trace);
@@ -190,6 +222,10 @@ Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& f
   recording.digest_interval = config.digest_interval;
   recording.full_state_interval = config.full_state_interval;
   recording.progress = [&](engine::port::Instant now) { progress.update(now.icount); };
+  std::optional<TimedSnapshots> snapshots;
+  if (options.snapshot_every != 0) snapshots.emplace(machine, recorder, **writer);
+  recording.snapshot_interval = options.snapshot_every;
+  recording.snapshots = snapshots ? &*snapshots : nullptr;
   const auto start = std::chrono::steady_clock::now();
   const auto result = replay::record::record_machine(machine, recorder, **writer, recording);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
