@@ -45,6 +45,9 @@ class BlockCache final : public mmu::CodeOwner {
   void clear();
   /// Forgets the blocks that hold this byte.
   void discard_at(GuestPhys address) { code_written(address, 1); }
+  void discard_key(std::uint64_t key) {
+    if (CachedBlock* block = find(key)) discard(*block);
+  }
   /// Forgets the blocks that hold a byte at one of these offsets in a page.
   void discard_covering(const std::bitset<kPageSize>& offsets);
   [[nodiscard]] std::size_t size() const { return blocks_.size(); }

@@ -83,9 +83,23 @@ void Machine::observe(const port::Interests& interests, port::Observer* observer
     blocks_.clear();
     mmu_.forget_jumps();
   }
-  blocks_.discard_covering(observation_.offsets());
+  cut_at_breakpoints();
   mmu_.watch(interests.ranges);
   bus_.observe(interests.devices ? &observation_ : nullptr);
+}
+
+/// Makes the run loop see every arrival at a breakpoint: no block holds the instruction. Blocks stay cut
+/// where a breakpoint was, so that setting it again costs little.
+void Machine::cut_at_breakpoints() {
+  const Observation::Offsets& armed = observation_.offsets();
+  if (armed.none()) return;
+  blocks_.discard_covering(armed & ~cut_offsets_);
+  cut_offsets_ |= armed;
+  std::erase_if(cut_blocks_, [&](std::uint64_t key) {
+    if (!armed.test(key & kPageMask)) return false;
+    blocks_.discard_key(key);
+    return true;
+  });
 }
 
 namespace {
@@ -380,7 +394,7 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
     const std::unordered_set<std::uint64_t>* all;
     const Observation::Offsets* breakpoints;
     std::uint64_t page;
-  } const sites{&io_sites_, &observation_.offsets(), memory_->address_of(ram_page).value};
+  } const sites{&io_sites_, &cut_offsets_, memory_->address_of(ram_page).value};
   ir::LiftRequest request{.mode = cpu_.mode,
                           .pc = pc,
                           .bytes = {fetched_.bytes.data(), fetched_.size},
@@ -461,6 +475,7 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
     if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
   }
   const GuestPhys start = memory_->address_of(ram_page) + (pc & kPageMask);
+  if (cut_offsets_.test(pc & kPageMask)) cut_blocks_.push_back(start.value ^ cpu_.mode);
   return &blocks_.insert({.key = start.value ^ cpu_.mode,
                           .start = start,
                           .byte_length = lifted_.byte_length,

@@ -152,6 +152,7 @@ class Machine final : public port::Machine,
   [[nodiscard]] bool lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_insns, bool alone);
   const ir::Block* single_step_block();
   void note_io_site(std::uint64_t pc);
+  void cut_at_breakpoints();
   void note_transfer(const ir::Block& block, port::Position at, std::uint64_t pc);
 
   MachineOptions options_;
@@ -184,6 +185,8 @@ class Machine final : public port::Machine,
   ir::Block lifted_;
   std::unordered_map<std::uint64_t, SingleStep> single_steps_;
   std::unordered_set<std::uint64_t> io_sites_;  ///< physical addresses of instructions that reached a device
+  Observation::Offsets cut_offsets_;            ///< in a page, where blocks end: sites of breakpoints so far
+  std::vector<std::uint64_t> cut_blocks_;       ///< keys of blocks that were translated at such an offset
   std::unordered_set<std::uint64_t> parted_sites_;  ///< calls and returns that an observer wants to see
   std::uint64_t code_cache_resets_ = 0;
   bool trace_;  ///< --log=exec:trace: tell every instruction executed alone

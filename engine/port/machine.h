@@ -60,7 +60,8 @@ class Machine {
   virtual StopReason run(Icount until) = 0;
   /// Makes run() return `interrupted` at the next slice boundary. Any thread, and signal handlers.
   virtual void request_stop() = 0;
-  /// Every stateful part, in a fixed order, CPUs first. RAM is apart.
+  /// Every stateful part, in a fixed order, CPUs first. RAM is apart. The last one is the machine's own
+  /// timeline: it is to be loaded before the others, which arm their timers by its clock.
   [[nodiscard]] virtual std::span<Stateful* const> parts() const = 0;
   [[nodiscard]] virtual RamPages& ram() = 0;
   [[nodiscard]] virtual DebugPort& debug() = 0;

@@ -115,10 +115,12 @@ Status Snapshotter::restore(const std::shared_ptr<const Snapshot>& snapshot) {
     const std::byte* wanted = snapshot->ram.bytes(index);
     if (std::memcmp(ram.page(index), wanted, kPageSize) != 0) ram.set_page(index, wanted);
   }
-  for (std::size_t i = 0; i < parts.size(); ++i) {
+  const auto load = [&](std::size_t i) {
     read_state(snapshot->parts[i], *parts[i],
                [&](capnp::DynamicStruct::Reader in) { parts[i]->load_state(in); });
-  }
+  };
+  load(parts.size() - 1);
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) load(i);
   machine_.debug().restored(snapshot->at);
   set_base(snapshot);
   return Done{};

@@ -37,10 +37,17 @@ timeline::MachineFactory machines(const std::string& engine) {
 
 std::bitset<256> all_vectors() { return std::bitset<256>().set(); }
 
-/// One hash of everything: each part and RAM.
-std::string digest(Timeline& line) {
-  replay::record::StateDigester digester(line.machine());
-  const traces::store::Digest taken = digester.take(false, {});
+/// A timeline, and hashes of everything at its cursor: each part and RAM.
+struct Line {
+  std::unique_ptr<Timeline> line;
+  replay::record::StateDigester digester;
+  explicit Line(std::unique_ptr<Timeline> opened) : line(std::move(opened)), digester(line->machine()) {}
+  Timeline* operator->() const { return line.get(); }
+  Timeline& operator*() const { return *line; }
+};
+
+std::string digest(Line& line) {
+  const traces::store::Digest taken = line.digester.take(false, {});
   std::string text = std::to_string(taken.ram);
   for (const traces::store::PartDigest& part : taken.parts)
     text += " " + part.name + "=" + std::to_string(part.hash);
@@ -56,11 +63,11 @@ class TimelineOfABoot : public GuestTest {
     const Outcome recorded = run(record("boot.hst", "", {"--stop-at", "400000000"}));
     ASSERT_EQ(recorded.code, 0) << recorded.text;
   }
-  std::unique_ptr<Timeline> open(unsigned jobs = 1, const std::string& engine = "jit") {
+  Line open(unsigned jobs = 1, const std::string& engine = "jit") {
     auto line =
         Timeline::open(trace_, machines(engine), {.ladder_bytes = std::uint64_t{1} << 30, .jobs = jobs});
     EXPECT_TRUE(line) << line.failure().message;
-    return std::move(*line);
+    return Line(std::move(*line));
   }
   static timeline::Move moved(Result<timeline::Move> move) {
     EXPECT_TRUE(move) << move.failure().message;
@@ -73,13 +80,15 @@ TEST_F(TimelineOfABoot, SeekingGivesTheSameStateFromEverywhere) {
   auto line = open();
   auto straight = open();
   std::mt19937_64 random(7);
-  for (int i = 0; i < 6; ++i) {
-    const Position target = at(random() % 400'000'000);
+  std::vector<Position> targets(8);
+  for (Position& target : targets) target = at(random() % 400'000'000);
+  for (const Position target : targets) moved(line->seek(target));
+  std::sort(targets.begin(), targets.end());
+  for (const Position target : targets) {
     ASSERT_EQ(moved(line->seek(target)).arrival, Arrival::reached);
     ASSERT_EQ(line->now(), target);
-    if (straight->now() > target) straight = open();
-    ASSERT_EQ(moved(straight->seek(target)).arrival, Arrival::reached);
-    EXPECT_EQ(digest(*line), digest(*straight)) << target.icount.value;
+    ASSERT_EQ(moved(straight->run_forward({}, target)).arrival, Arrival::reached);
+    EXPECT_EQ(digest(line), digest(straight)) << target.icount.value;
   }
 }
 
@@ -91,15 +100,15 @@ TEST_F(TimelineOfABoot, ARandomWalkComesBackToTheSameStates) {
   for (int i = 0; i < 60; ++i) {
     const std::uint64_t count = 1 + random() % (i % 3 == 0 ? 100'000 : 3);
     moved(random() % 2 == 0 ? line->step_backward(count) : line->step_forward(count));
-    const auto [known, is_new] = seen.try_emplace(line->now(), digest(*line));
+    const auto [known, is_new] = seen.try_emplace(line->now(), digest(line));
     if (!is_new) {
-      EXPECT_EQ(known->second, digest(*line));
+      EXPECT_EQ(known->second, digest(line));
     }
   }
   for (const auto& [where, state] : seen) {
     moved(line->seek(where));
     ASSERT_EQ(line->now(), where);
-    EXPECT_EQ(digest(*line), state) << where.icount.value << "+" << where.delivery;
+    EXPECT_EQ(digest(line), state) << where.icount.value << "+" << where.delivery;
   }
 }
 
@@ -108,13 +117,13 @@ TEST_F(TimelineOfABoot, StepsBackUndoStepsForward) {
   moved(line->seek(at(300'000'000)));
   std::vector<std::pair<Position, std::string>> way;
   for (int i = 0; i < 30; ++i) {
-    way.emplace_back(line->now(), digest(*line));
+    way.emplace_back(line->now(), digest(line));
     moved(line->step_forward(1));
   }
   for (auto step = way.rbegin(); step != way.rend(); ++step) {
     moved(line->step_backward(1));
     EXPECT_EQ(line->now(), step->first);
-    EXPECT_EQ(digest(*line), step->second);
+    EXPECT_EQ(digest(line), step->second);
   }
 }
 
@@ -172,9 +181,9 @@ TEST_F(TimelineOfABoot, ABreakpointIsMetInBothDirectionsAtTheSamePlaces) {
   Condition breakpoint;
   breakpoint.breakpoint = timeline::Breakpoint{line->machine().debug().pc()};
   std::vector<Position> forward{line->now()};
-  while (moved(line->run_forward({breakpoint}, at(352'000'000))).arrival == Arrival::hit)
+  while (moved(line->run_forward({breakpoint}, at(350'200'000))).arrival == Arrival::hit)
     forward.push_back(line->now());
-  EXPECT_EQ(line->now(), at(352'000'000));
+  EXPECT_EQ(line->now(), at(350'200'000));
   std::vector<Position> backward;
   while (moved(line->run_backward({breakpoint}, at(350'000'000))).arrival == Arrival::hit) {
     EXPECT_EQ(line->machine().debug().pc(), breakpoint.breakpoint->address);
@@ -186,7 +195,7 @@ TEST_F(TimelineOfABoot, ABreakpointIsMetInBothDirectionsAtTheSamePlaces) {
 
 TEST_F(TimelineOfABoot, AWatchpointFindsEveryAccessOnBothEngines) {
   auto line = open(2);
-  moved(line->seek(at(398'200'000)));
+  moved(line->seek(at(20'200'000)));
   capnp::MallocMessageBuilder message;
   const GuestVirt stack{cpu_of(*line, message).getRsp()};
   const auto mapping = line->machine().debug().mapping(stack);
@@ -201,7 +210,7 @@ TEST_F(TimelineOfABoot, AWatchpointFindsEveryAccessOnBothEngines) {
   const auto collect = [&](Timeline& over) {
     std::vector<std::string> all;
     const Status scanned =
-        over.scan({physical, linear}, at(398'000'000), at(398'400'000), [&](const Hit& hit) {
+        over.scan({physical, linear}, at(20'000'000), at(20'400'000), [&](const Hit& hit) {
           all.push_back(fmt::format("{}: {}+{} {:x} {}", hit.id, hit.before.icount.value, hit.before.delivery,
                                     hit.access->physical.value, hit.access->after));
           return true;
@@ -217,7 +226,7 @@ TEST_F(TimelineOfABoot, AWatchpointFindsEveryAccessOnBothEngines) {
 
 TEST_F(TimelineOfABoot, TheLastWriteBeforeAnInstantIsTheLastOfAllWrites) {
   auto line = open(2);
-  moved(line->seek(at(398'200'000)));
+  moved(line->seek(at(20'200'000)));
   capnp::MallocMessageBuilder message;
   const auto mapping = line->machine().debug().mapping(GuestVirt{cpu_of(*line, message).getRsp()});
   ASSERT_TRUE(mapping);
@@ -254,7 +263,7 @@ TEST_F(TimelineOfABoot, WatchingChangesNoDigest) {
   EXPECT_GT(hits, 1000U);
   moved(quiet->seek(at(202'000'000)));
   EXPECT_EQ(line->now(), quiet->now());
-  EXPECT_EQ(digest(*line), digest(*quiet));
+  EXPECT_EQ(digest(line), digest(quiet));
 }
 
 }  // namespace
