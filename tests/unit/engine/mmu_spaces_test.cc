@@ -48,6 +48,11 @@ class TwoLevelGuest final : public ir::Guest {
     }
     return {true, GuestPhys{page(leaf) + (address & 0x7000)}, (leaf & kWritable) != 0, true};
   }
+  [[nodiscard]] ir::PageView inspect(const ir::CoreState&, std::uint64_t,
+                                     ir::PageTableMemory&) const override {
+    return {};
+  }
+  [[nodiscard]] std::uint64_t stack_pointer(const ir::CoreState&) const override { return 0; }
   [[nodiscard]] bool deliver_trap(ir::CoreState&) override { return false; }
   [[nodiscard]] bool accepts_interrupt(const ir::CoreState&) const override { return false; }
   [[nodiscard]] bool deliver_interrupt(ir::CoreState&, std::uint8_t) override { return false; }
