@@ -74,6 +74,18 @@ struct StateField {
   std::string value;       ///< numbers in hexadecimal
 };
 
+/// What a question about a hit may look at: the machine that stands at the hit, whichever machine found it.
+class View {
+ public:
+  virtual ~View() = default;
+  /// `index`: into Session::register_table().
+  [[nodiscard]] virtual RegisterValue register_value(std::size_t index) const = 0;
+  /// As Session::read.
+  virtual std::size_t read(GuestVirt address, std::span<std::byte> out) const = 0;
+};
+/// Says whether a hit counts. Any thread; several calls at once.
+using Question = std::function<bool(const View&)>;
+
 class Session {
  public:
   virtual ~Session() = default;
@@ -88,12 +100,13 @@ class Session {
 
   // ---- moving; an Error means that the trace is damaged or the replay diverged
   virtual Result<Stop> seek(Position to) = 0;
-  /// `count` positions on or back, taking no notice of conditions.
+  /// `count` positions on or back, not stopped by conditions. Of one position, Stop::hit is the condition, if
+  /// any, that was met between the two.
   virtual Result<Stop> step(Direction direction, std::uint64_t count = 1) = 0;
   /// To the next or the last hit of a condition, or the end or begin of history.
   virtual Result<Stop> run(Direction direction) = 0;
   virtual Result<Stop> run_to_event(Direction direction) = 0;
-  /// Ends the move that is under way. Any thread, and signal handlers.
+  /// Ends the move that is under way; without one, does nothing. Any thread, and signal handlers.
   virtual void interrupt() = 0;
   /// Called now and then during long moves with what is done of the work, 0 to 1; may be empty.
   virtual void on_progress(std::function<void(double)> progress) = 0;
@@ -101,6 +114,8 @@ class Session {
   // ---- stop conditions
   /// Adds it under a new id, which is returned; `condition.id` is ignored.
   virtual int add(Condition condition) = 0;
+  /// Likewise; of its hits only those count for which `when` says yes. Replaces `condition.when`.
+  virtual int add(Condition condition, Question when) = 0;
   virtual void remove(int id) = 0;
 
   // ---- looking

@@ -1,0 +1,57 @@
+#include "debugger/gdb/wording.h"
+
+#include <fmt/format.h>
+
+namespace hindsight::debugger::gdb {
+namespace {
+
+using engine::port::AccessOrigin;
+
+std::string who(AccessOrigin origin, GuestVirt pc) {
+  switch (origin) {
+    case AccessOrigin::instruction:
+      return fmt::format("the instruction at {:#x}", pc.value);
+    case AccessOrigin::page_walk:
+      return fmt::format("the page walk of the instruction at {:#x}", pc.value);
+    case AccessOrigin::dma:
+      return fmt::format("a device, before the instruction at {:#x}", pc.value);
+  }
+  return "?";
+}
+
+}  // namespace
+
+std::string in_words(session::Position at) {
+  return at.delivery == 0 ? fmt::format("{}", at.icount.value)
+                          : fmt::format("{}+{}", at.icount.value, at.delivery);
+}
+
+std::string in_words(const session::Hit& hit) {
+  std::string at = in_words(hit.before);
+  if (hit.access) {
+    const auto& access = *hit.access;
+    const std::string values = access.write ? fmt::format("{:#x}, before {:#x}", access.after, access.before)
+                                            : fmt::format("{:#x}", access.after);
+    return fmt::format("{}: {} {} bytes at physical {:#x} by {}: {}", at, access.write ? "wrote" : "read",
+                       access.size, access.physical.value, who(access.origin, access.pc), values);
+  }
+  if (hit.delivery) {
+    const auto& delivery = *hit.delivery;
+    const std::string code =
+        delivery.error_code ? fmt::format(", error code {:#x}", *delivery.error_code) : "";
+    return fmt::format("{}: {} {:#x} at {:#x}, handler {:#x}{}", at,
+                       delivery.interrupt ? "interrupt" : "exception", delivery.vector, delivery.pc.value,
+                       delivery.handler.value, code);
+  }
+  if (hit.device) {
+    const auto& device = *hit.device;
+    return fmt::format("{}: {} of {} bytes {} {} {:#x} ({}) by the instruction at {:#x}: {:#x}", at,
+                       device.write ? "write" : "read", device.size, device.write ? "to" : "from",
+                       device.port ? "port" : "address", device.address,
+                       device.device.empty() ? "nobody answers" : device.device, device.pc.value,
+                       device.value);
+  }
+  return at;
+}
+
+}  // namespace hindsight::debugger::gdb

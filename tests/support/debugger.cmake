@@ -1,0 +1,1 @@
+hindsight_module(tests_debugger_support SOURCES fake_session.cc DEPS engine_port engine_base)
