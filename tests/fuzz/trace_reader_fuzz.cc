@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 
+#include "traces/store/trace_editor.h"
 #include "traces/store/trace_reader.h"
 #include "traces/store/trace_writer.h"
 #include "traces/store/value.h"
@@ -38,7 +39,24 @@ std::string sound_trace() {
       digest.parts.push_back({"cpu0", i, {}});
       (*writer)->digest(std::move(digest));
     }
+    const std::vector<Hash128> hashes(3, hash_of(Bytes(kPageSize, std::byte{3})));
+    (*writer)->put_pages(kFirstPage, hashes, Bytes(3 * kPageSize, std::byte{3}));
+    SnapshotRecord snapshot;
+    snapshot.at = {Icount(50), 1};
+    snapshot.parts.push_back(put_part(**writer, "cpu0", Bytes(64, std::byte{1})));
+    snapshot.parts.push_back(put_part(**writer, "disk", Bytes(40'000, std::byte{2})));
+    snapshot.channels.push_back({1, 20, 0});
+    snapshot.ram_pages = 5000;
+    const std::vector<PageRun> runs = {{7, 3, PageKind::stored, kFirstPage}, {90, 9, PageKind::base, 1}};
+    snapshot.regions = {(*writer)->put_piece(encode(runs)), {}};
+    (*writer)->put_snapshot(snapshot, (*writer)->begin_snapshot());
     if (!(*writer)->finish({{Icount(200), VirtualTime(200)}, EndReason::power_off})) std::abort();
+  }
+  {
+    auto editor = TraceEditor::open(path, (*TraceReader::open(path))->transaction());
+    if (!editor) std::abort();
+    (*editor)->set_mark({"here", "a note", {Icount(60), 0}});
+    if (!(*editor)->commit()) std::abort();
   }
   std::ifstream in(path, std::ios::binary);
   std::string contents{std::istreambuf_iterator<char>(in), {}};
@@ -73,6 +91,10 @@ void read_records(std::span<const std::byte> data) {
   (void)decode_end(data);
   (void)decode_chunk(data);
   (void)decode_digest(data);
+  (void)decode_snapshot(data);
+  (void)decode_region(data, 0);
+  (void)decode_page_hashes(data);
+  (void)decode_mark(data);
   (void)open("events", key_of(1, 2), ValueKind::chunk, data);
 }
 
