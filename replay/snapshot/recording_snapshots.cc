@@ -33,6 +33,11 @@ RecordingSnapshots::~RecordingSnapshots() { stop(false); }
 
 void RecordingSnapshots::finish() { stop(true); }
 
+void RecordingSnapshots::settle() {
+  std::unique_lock lock(mutex_);
+  settled_.wait(lock, [&] { return job_ == nullptr; });
+}
+
 void RecordingSnapshots::stop(bool complete) {
   if (!thread_.joinable()) return;
   if (!complete) giving_up_.store(true, std::memory_order_relaxed);
@@ -159,6 +164,7 @@ void RecordingSnapshots::run() {
     work_off(job);
     lock.lock();
     job_.reset();
+    settled_.notify_all();
   }
 }
 

@@ -34,6 +34,8 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
   /// Leaves this snapshot out when the one before is not written yet: the machine never waits for the disk.
   void take() override;
   void finish() override;
+  /// Waits until the last one taken is handed to the writer.
+  void settle();
 
   [[nodiscard]] std::uint64_t taken() const { return taken_; }
   [[nodiscard]] std::uint64_t left_out() const { return left_out_; }
@@ -75,7 +77,7 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
   PageLedger ledger_;                          ///< the thread's
 
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, settled_;
   std::unique_ptr<Job> job_;  // guarded by mutex_: the one being worked off
   bool closing_ = false;      // guarded by mutex_
   std::atomic<bool> giving_up_{false};

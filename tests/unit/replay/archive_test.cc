@@ -1,8 +1,5 @@
 #include "replay/snapshot/archive.h"
 
-#include <fstream>
-#include <thread>
-
 #include "tests/unit/replay/snapshot_fixture.h"
 #include "traces/store/value.h"
 
@@ -16,9 +13,6 @@ using replay::snapshot::Position;
 using replay::snapshot::Snapshot;
 using testing::HasSubstr;
 using traces::store::TraceReader;
-
-/// Gives the thread that writes snapshots time, so that none is left out.
-void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(2)); }
 
 class ArchiveTest : public SnapshotTest {
  protected:
@@ -49,7 +43,7 @@ TEST_F(ArchiveTest, ARecordingWithSnapshotsHasTheEventsAndDigestsOfOneWithout) {
   };
   auto without = all_of();
   std::filesystem::remove(path_);
-  record(1, 7'000, pause);
+  record(1, 7'000);
   auto with = all_of();
   EXPECT_EQ(traces::store::number_in(with.back(), 8), 8u);
   EXPECT_EQ(traces::store::number_in(with.back(), 0), traces::store::number_in(without.back(), 0));
@@ -60,7 +54,7 @@ TEST_F(ArchiveTest, ARecordingWithSnapshotsHasTheEventsAndDigestsOfOneWithout) {
 }
 
 TEST_F(ArchiveTest, AFreshMachineGoesOnFromEachRecordedSnapshotAsTheRecordingDid) {
-  record(2, 7'000, pause);
+  record(2, 7'000);
   Replaying first(path_);
   const auto positions = open(first)->positions();
   ASSERT_EQ(positions.size(), 8u);
@@ -75,7 +69,7 @@ TEST_F(ArchiveTest, AFreshMachineGoesOnFromEachRecordedSnapshotAsTheRecordingDid
 }
 
 TEST_F(ArchiveTest, ARecordedSnapshotEqualsTheOneThatAReplayTakesThere) {
-  record(3, 9'000, pause);
+  record(3, 9'000);
   Replaying replay(path_);
   const auto archive = open(replay);
   for (const Position at : archive->positions()) {
@@ -93,7 +87,7 @@ TEST_F(ArchiveTest, ARecordedSnapshotEqualsTheOneThatAReplayTakesThere) {
 
 TEST_F(ArchiveTest, ASlowDiskMakesTheRecorderLeaveSnapshotsOutRatherThanWait) {
   // Back to back, the thread cannot keep up; what it writes must be right all the same.
-  record(4, 50, pause);
+  record(4, 50, Pace::hurried);
   expect_sound();
   Replaying replay(path_);
   const auto archive = open(replay);
@@ -130,7 +124,7 @@ TEST_F(ArchiveTest, ASavedSnapshotIsThereForTheNextSession) {
 }
 
 TEST_F(ArchiveTest, PagesThatTheTraceHasAreNotStoredAgain) {
-  record(6, 20'000, pause);
+  record(6, 20'000);
   const auto page_end = [&] { return *(*TraceReader::open(path_))->page_end(); };
   const std::uint64_t before = page_end();
   Replaying replay(path_);
@@ -202,7 +196,7 @@ TEST_F(ArchiveTest, ATraceThatChangedSinceItWasOpenedIsNotEdited) {
 }
 
 TEST_F(ArchiveTest, AnotherMachineAtPowerOnMakesASnapshotUnusable) {
-  record(10, 20'000, pause);
+  record(10, 20'000);
   Replaying replay(path_);
   replay.machine.fake_ram().write(5 * kPageSize, std::byte{1});
   const auto snapshot = open(replay)->load({Icount(20'000), 0});
@@ -211,7 +205,7 @@ TEST_F(ArchiveTest, AnotherMachineAtPowerOnMakesASnapshotUnusable) {
 }
 
 TEST_F(ArchiveTest, TheLadderBringsUpWhatTheTraceHas) {
-  record(11, 20'000, pause);
+  record(11, 20'000);
   Replaying replay(path_);
   const auto power_on = replay.take();
   const auto archive = std::move(*Archive::open(path_, power_on));

@@ -85,10 +85,27 @@ class SnapshotTest : public testing::Test {
     return options;
   }
 
-  /// Records a walk of 60,000 instructions with a digest every 5,000, and maybe snapshots. `wait` is called
-  /// at every digest.
-  void record(std::uint64_t seed, std::uint64_t snapshot_interval = 0,
-              const std::function<void()>& wait = {}) {
+  enum class Pace {
+    settled,  ///< each snapshot is written before the machine goes on, so that none is left out
+    hurried,  ///< only at digests
+  };
+  /// Takes snapshots at a pace.
+  class Paced final : public replay::record::SnapshotTaker {
+   public:
+    Paced(replay::snapshot::RecordingSnapshots& snapshots, Pace pace) : snapshots_(snapshots), pace_(pace) {}
+    void take() override {
+      snapshots_.take();
+      if (pace_ == Pace::settled) snapshots_.settle();
+    }
+    void finish() override { snapshots_.finish(); }
+
+   private:
+    replay::snapshot::RecordingSnapshots& snapshots_;
+    const Pace pace_;
+  };
+
+  /// Records a walk of 60,000 instructions with a digest every 5,000, and maybe snapshots.
+  void record(std::uint64_t seed, std::uint64_t snapshot_interval = 0, Pace pace = Pace::settled) {
     FakeHost host(seed);
     host.input_every = inputs_;
     auto writer = traces::store::TraceWriter::create(path_, quick());
@@ -99,11 +116,13 @@ class SnapshotTest : public testing::Test {
     replay::record::RecordOptions options;
     options.digest_interval = options.full_state_interval = 5'000;
     options.snapshot_interval = snapshot_interval;
-    options.progress = [&](port::Instant) {
-      if (wait) wait();
-    };
     std::optional<replay::snapshot::RecordingSnapshots> snapshots;
-    if (snapshot_interval != 0) options.snapshots = &snapshots.emplace(machine, recorder, **writer);
+    std::optional<Paced> paced;
+    if (snapshot_interval != 0) {
+      snapshots.emplace(machine, recorder, **writer).settle();
+      options.snapshots = &paced.emplace(*snapshots, pace);
+      options.progress = [&](port::Instant) { snapshots->settle(); };
+    }
     ASSERT_TRUE(replay::record::record_machine(machine, recorder, **writer, options));
   }
 
