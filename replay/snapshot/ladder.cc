@@ -108,6 +108,12 @@ std::shared_ptr<const Snapshot> Ladder::nearest(Position at) {
   }
 }
 
+bool Ladder::holds(Position at) const {
+  const std::lock_guard lock(mutex_);
+  const auto rung = rungs_.find(at);
+  return rung != rungs_.end() && rung->second.snapshot != nullptr;
+}
+
 void Ladder::insert(std::shared_ptr<const Snapshot> snapshot) {
   const std::lock_guard lock(mutex_);
   const auto [rung, added] = rungs_.try_emplace(snapshot->at);

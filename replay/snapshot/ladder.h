@@ -24,6 +24,8 @@ class Ladder final {
   /// The last snapshot at or before `at`; never null once one at power-on was inserted. One that the trace
   /// holds but that cannot be read is passed over, with a warning.
   [[nodiscard]] std::shared_ptr<const Snapshot> nearest(Position at);
+  /// Whether there is one at `at` that need not be read.
+  [[nodiscard]] bool holds(Position at) const;
   /// Keeps a snapshot, and thins the ladder where it is dense and far from the cursor until it fits the
   /// budget. The first one always stays.
   void insert(std::shared_ptr<const Snapshot> snapshot);

@@ -78,7 +78,7 @@ Result<RunEnd> Runner::run_over_rungs(Icount to, const std::function<void(double
     const Result<RunEnd> ended = run(until);
     if (!ended || *ended != RunEnd::reached) return ended;
     if (position().icount < until) break;  // the machine is off
-    if (until.value == next && ladder_.nearest(position())->at < position()) ladder_.insert(take_snapshot());
+    if (until.value == next && !ladder_.holds(position())) ladder_.insert(take_snapshot());
     if (progress) progress(static_cast<double>(until - start) / static_cast<double>(to - start));
   }
   return RunEnd::reached;

@@ -24,6 +24,18 @@ class Timeline::Impl final {
     traces::store::TraceReader& trace = runner().trace();
     last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
     last_ = std::max(last_, first_);
+    auto archive = snapshot::Archive::open(path_, ladder_.nearest(first_));
+    if (!archive) return archive.failure();
+    archive_ = std::move(*archive);
+    archive_->announce(ladder_);
+    return Done{};
+  }
+
+  Status keep_snapshot() {
+    const auto snapshot = runner().take_snapshot();
+    if (const Status saved = archive_->save(*snapshot); !saved) return saved.failure();
+    ladder_.insert(snapshot);
+    ladder_.insert_stored(snapshot->at, [this, at = snapshot->at] { return archive_->load(at); });
     return Done{};
   }
 
@@ -146,6 +158,7 @@ class Timeline::Impl final {
   const std::string path_;
   const MachineFactory factory_;
   const unsigned jobs_;
+  std::unique_ptr<snapshot::Archive> archive_;  ///< the ladder reads from it
   snapshot::Ladder ladder_;
   std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first
   Position first_, last_;
@@ -186,6 +199,8 @@ Position Timeline::now() const { return impl_->now(); }
 Position Timeline::first() const { return impl_->first_; }
 Position Timeline::last() const { return impl_->last_; }
 snapshot::Ladder& Timeline::ladder() { return impl_->ladder_; }
+snapshot::Archive& Timeline::archive() { return *impl_->archive_; }
+Status Timeline::keep_snapshot() { return impl_->keep_snapshot(); }
 
 Result<Move> Timeline::seek(Position to) { return impl_->seek(to, false); }
 Result<Move> Timeline::step_forward(std::uint64_t count) { return impl_->step_forward(count); }

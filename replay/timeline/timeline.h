@@ -17,6 +17,7 @@
 #include "engine/base/result.h"
 #include "engine/port/machine.h"
 #include "replay/play/player.h"
+#include "replay/snapshot/archive.h"
 #include "replay/snapshot/ladder.h"
 #include "replay/timeline/conditions.h"
 #include "traces/store/trace_reader.h"
@@ -68,6 +69,8 @@ class Timeline {
   /// The end of history; moves on when a recording that still runs has written more and refresh() is called.
   [[nodiscard]] Position last() const;
   [[nodiscard]] snapshot::Ladder& ladder();
+  /// The trace's snapshots and marks.
+  [[nodiscard]] snapshot::Archive& archive();
 
   // An Error: the trace is damaged, or the replay diverged (first line of its report).
   Result<Move> seek(Position to);
