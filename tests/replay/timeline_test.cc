@@ -127,6 +127,23 @@ TEST_F(TimelineOfABoot, StepsBackUndoStepsForward) {
   }
 }
 
+TEST_F(TimelineOfABoot, AKeptSnapshotIsWhereTheNextSessionStarts) {
+  std::string state;
+  {
+    auto line = open();
+    moved(line->seek(at(123'456'789)));
+    const Status kept = line->keep_snapshot();
+    ASSERT_TRUE(kept) << kept.failure().message;
+    state = digest(line);
+  }
+  auto line = open();
+  ASSERT_THAT(line->ladder().stored_positions(), testing::Contains(at(123'456'789)));
+  moved(line->seek(at(123'456'789)));
+  EXPECT_EQ(digest(line), state);
+  // It came from the trace: nothing was left on the way from power-on.
+  EXPECT_FALSE(line->ladder().holds(at(20'000'000)));
+}
+
 TEST_F(TimelineOfABoot, ItsEndsAreReportedAsSuch) {
   auto line = open();
   EXPECT_EQ(moved(line->step_backward(1)).arrival, Arrival::begin);
