@@ -57,6 +57,30 @@ struct ExplainOptions {
   std::uint64_t address = 0x1000;
 };
 
+/// Where a command that looks into a trace stands, and what it may use.
+struct LookOptions {
+  std::string trace;
+  std::string at = "end";  ///< a position as session/positions.h reads it
+  std::string engine = "jit";
+  std::uint64_t ladder = std::uint64_t{1} << 30;  ///< bytes for snapshots in memory
+  unsigned jobs = 0;                              ///< machines that scan at once; 0: one for each core
+};
+
+struct GdbOptions {
+  LookOptions look;
+  std::string listen = "127.0.0.1:1234";
+};
+
+struct SnapshotOptions {
+  LookOptions look;
+  std::uint64_t every = 0;  ///< instructions between snapshots; 0: only one, at look.at
+};
+
+struct MarkOptions {
+  LookOptions look;
+  std::string name, note;
+};
+
 /// Records when options.trace is set, else only runs.
 int run_command(const RunOptions& options);
 /// Plays one trace again, showing what the guest printed.
@@ -65,6 +89,12 @@ int replay_command(const ReplayCommandOptions& options);
 int verify_command(const ReplayCommandOptions& options);
 int info_command(const std::string& trace, bool json);
 int events_command(const EventsOptions& options);
+/// Serves a trace to gdb until interrupted.
+int gdb_command(const GdbOptions& options);
+/// Adds snapshots to a trace.
+int snapshot_command(const SnapshotOptions& options);
+/// Names a position in a trace, or lists the names when there is none to set.
+int mark_command(const MarkOptions& options);
 /// Prints what becomes of instructions: decode row, IR, IR after each pass, host code.
 int explain_command(const ExplainOptions& options);
 

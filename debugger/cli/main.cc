@@ -97,6 +97,24 @@ void add_replay_options(CLI::App& command, ReplayCommandOptions& options) {
                      "compare states only at digest points at least this many instructions apart");
 }
 
+/// Options of a command that looks into a trace at some position.
+void add_look(CLI::App& command, LookOptions& options, bool with_at = true) {
+  command.add_option("trace", options.trace, "the trace")->required();
+  if (with_at)
+    command
+        .add_option("--at", options.at,
+                    "where: an icount, ICOUNT+N (after the Nth exception or interrupt delivered there), N%, "
+                    "begin, end, mark:NAME or event:N")
+        ->capture_default_str();
+  add_engine(command, options.engine);
+  command.add_option("--ladder", options.ladder, "memory for snapshots, such as 512M or 2G")
+      ->transform(CLI::Validator(read_size, "SIZE", "size"))
+      ->default_str("1G");
+  command.add_option("--jobs", options.jobs, "machines that search side by side; 0: one for each core")
+      ->check(CLI::Range(0u, 256u))
+      ->capture_default_str();
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
   app.require_subcommand(1);
@@ -161,6 +179,22 @@ int dispatch(int argc, char** argv) {
       ->check(CLI::IsMember({"input", "sample", "digest"}));
   events->add_flag("--json", listing.json, "one JSON object a line");
 
+  GdbOptions serving;
+  auto* gdb = app.add_subcommand("gdb", "let gdb walk along a trace, in both directions");
+  add_look(*gdb, serving.look);
+  gdb->add_option("--listen", serving.listen, "127.0.0.1:PORT (0: any free one) or unix:PATH")
+      ->capture_default_str();
+  SnapshotOptions snapshots;
+  auto* snapshot = app.add_subcommand("snapshot", "add snapshots to a trace, so that seeking starts near");
+  add_look(*snapshot, snapshots.look);
+  snapshot->add_option("--every", snapshots.every, "one every N instructions instead, over the whole trace")
+      ->type_name("N");
+  MarkOptions marking;
+  auto* mark = app.add_subcommand("mark", "name a position in a trace; without a name: list them");
+  add_look(*mark, marking.look);
+  mark->add_option("name", marking.name, "the mark's name; replaced if there is one");
+  mark->add_option("note", marking.note, "what there is to say of it");
+
   std::string isa;
   ExplainOptions explaining;
   auto* explain = app.add_subcommand("explain", "show what becomes of instructions: decoded, IR, host code");
@@ -192,6 +226,9 @@ int dispatch(int argc, char** argv) {
   if (*replay) return replay_command(replaying);
   if (*verify) return verify_command(replaying);
   if (*explain) return explain_command(explaining);
+  if (*gdb) return gdb_command(serving);
+  if (*snapshot) return snapshot_command(snapshots);
+  if (*mark) return mark_command(marking);
   if (*info) return info_command(info_trace, info_json);
   return events_command(listing);
 }

@@ -161,7 +161,7 @@ Monitor::Answer Monitor::events(const Words& words) {
 Monitor::Answer Monitor::snapshots(const Words&) {
   std::string out;
   for (const session::SnapshotInfo& snapshot : session_.snapshots()) {
-    out += fmt::format("{:>16}  {:>8} KiB  in {}\n", in_words(snapshot.at), (snapshot.bytes + 1023) / 1024,
+    out += fmt::format("{:>16}  in {}\n", in_words(snapshot.at),
                        snapshot.in_trace ? "the trace" : "memory");
   }
   return out.empty() ? "none\n" : out;

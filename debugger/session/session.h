@@ -65,8 +65,7 @@ struct MarkInfo {
 };
 struct SnapshotInfo {
   Position at;
-  std::uint64_t bytes = 0;  ///< of its own, not shared with others
-  bool in_trace = false;    ///< else only in memory
+  bool in_trace = false;  ///< else only in memory
 };
 /// A field of a device's state, found by reflection.
 struct StateField {
@@ -132,6 +131,17 @@ class Session {
   [[nodiscard]] virtual std::vector<StateField> state(std::string_view part) = 0;
   /// One line a level: the page-table entries that translate `address`.
   [[nodiscard]] virtual std::string page_walk(GuestVirt address) = 0;
+
+  // ---- the guest's kernel, as its own memory names it
+  /// "name+0x12 [module]", or the bare address.
+  [[nodiscard]] virtual std::string describe(GuestVirt address) = 0;
+  /// "name", "name+0x12", "module:name".
+  [[nodiscard]] virtual Result<GuestVirt> resolve(std::string_view symbol) = 0;
+  /// One line a frame, innermost first.
+  [[nodiscard]] virtual Result<std::string> call_stack() = 0;
+  /// An ELF file with the kernel's symbols and unwind tables at run-time addresses; empty: no kernel is
+  /// known.
+  [[nodiscard]] virtual std::vector<std::byte> symbol_file() = 0;
 
   // ---- history
   [[nodiscard]] virtual Result<std::vector<EventInfo>> events(Position from, Position to) = 0;

@@ -1,6 +1,7 @@
 #include "replay/timeline/timeline.h"
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "replay/timeline/runner.h"
@@ -19,15 +20,17 @@ class Timeline::Impl final {
   Status open() {
     auto cursor = Runner::create(path_, factory_, ladder_);
     if (!cursor) return cursor.failure();
+    runners_.reserve(jobs_);
     runners_.push_back(std::move(*cursor));
+    runner_count_ = 1;
     first_ = now();
-    traces::store::TraceReader& trace = runner().trace();
-    last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
-    last_ = std::max(last_, first_);
     auto archive = snapshot::Archive::open(path_, ladder_.nearest(first_));
     if (!archive) return archive.failure();
     archive_ = std::move(*archive);
     archive_->announce(ladder_);
+    traces::store::TraceReader& trace = runner().trace();
+    last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
+    last_ = std::max(last_, first_);
     return Done{};
   }
 
@@ -141,7 +144,7 @@ class Timeline::Impl final {
   }
 
   void interrupt() {
-    for (const auto& runner : runners_) runner->interrupt();
+    for (std::size_t i = 0; i < runner_count_.load(); ++i) runners_[i]->interrupt();
   }
 
   /// Comes to a position again, where the machine stopped between two.
@@ -160,7 +163,8 @@ class Timeline::Impl final {
   const unsigned jobs_;
   std::unique_ptr<snapshot::Archive> archive_;  ///< the ladder reads from it
   snapshot::Ladder ladder_;
-  std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first
+  std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first; never moved, for interrupt()
+  std::atomic<std::size_t> runner_count_{0};
   Position first_, last_;
   std::function<void(double)> progress_;
 
@@ -171,6 +175,7 @@ class Timeline::Impl final {
       auto runner = Runner::create(path_, factory_, ladder_);
       if (!runner) return runner.failure();
       runners_.push_back(std::move(*runner));
+      runner_count_ = runners_.size();
     }
     for (const auto& runner : runners_) runner->clear_interrupt();
     return Done{};

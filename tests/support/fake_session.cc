@@ -278,6 +278,22 @@ std::string FakeSession::page_walk(GuestVirt address) {
   return fmt::format("pml4[{}] = 0x3067", address.value >> 39 & 511);
 }
 
+std::string FakeSession::describe(GuestVirt address) {
+  if (address.value >= kHandler && address.value < kCounter)
+    return fmt::format("handler+{:#x}", address.value - kHandler);
+  if (address.value >= kCode && address.value < kHandler)
+    return fmt::format("loop+{:#x}", address.value - kCode);
+  return fmt::format("{:#x}", address.value);
+}
+
+Result<GuestVirt> FakeSession::resolve(std::string_view symbol) {
+  if (symbol == "loop") return GuestVirt{kCode};
+  if (symbol == "handler") return GuestVirt{kHandler};
+  return error("the guest's kernel has no symbol \"{}\"", symbol);
+}
+
+Result<std::string> FakeSession::call_stack() { return "#0  " + describe(pc()) + "\n"; }
+
 Result<std::vector<session::EventInfo>> FakeSession::events(Position from, Position to) {
   std::vector<session::EventInfo> found;
   for (const std::uint64_t icount : {100, 250, 400}) {

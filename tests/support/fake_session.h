@@ -63,9 +63,14 @@ class FakeSession final : public session::Session {
   std::vector<session::StateField> state(std::string_view part) override;
   std::string page_walk(GuestVirt address) override;
 
+  std::string describe(GuestVirt address) override;
+  Result<GuestVirt> resolve(std::string_view symbol) override;
+  Result<std::string> call_stack() override;
+  std::vector<std::byte> symbol_file() override { return {}; }
+
   Result<std::vector<session::EventInfo>> events(session::Position from, session::Position to) override;
   Result<std::optional<session::Hit>> last_write(GuestPhys address, std::uint64_t size) override;
-  std::vector<session::SnapshotInfo> snapshots() const override { return {{first(), 4096, true}}; }
+  std::vector<session::SnapshotInfo> snapshots() const override { return {{first(), true}}; }
   Status take_snapshot() override { return Done{}; }
   std::vector<session::MarkInfo> marks() const override { return marks_; }
   Status set_mark(std::string name, std::string note) override;

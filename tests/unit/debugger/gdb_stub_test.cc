@@ -283,7 +283,7 @@ TEST_F(GdbStub, MonitorSaysWhereItIsAndGoesThere) {
 
 TEST_F(GdbStub, MonitorLooks) {
   EXPECT_THAT(monitor("events 1"), AllOf(HasSubstr("serial0"), HasSubstr("1 of 3 events")));
-  EXPECT_THAT(monitor("snapshots"), HasSubstr("4 KiB  in the trace"));
+  EXPECT_THAT(monitor("snapshots"), HasSubstr("in the trace"));
   EXPECT_THAT(monitor("devices serial0"), HasSubstr("serial0.lcr = 0x3"));
   EXPECT_THAT(monitor("physical 0x1000 18"),
               AllOf(HasSubstr("48 ff c0 48"), HasSubstr("\n0x0000001010  00 00 ")));

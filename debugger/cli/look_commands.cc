@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "debugger/cli/look.h"
+#include "debugger/cli/machine_builder.h"
+#include "debugger/cli/progress.h"
+#include "debugger/gdb/server.h"
+#include "debugger/session/positions.h"
+#include "debugger/session/replay_session.h"
+
+namespace hindsight::debugger::cli {
+namespace {
+
+using engine::port::Position;
+using session::Session;
+
+int complain(const Error& failure) {
+  fmt::print(stderr, "hindsight: {}\n", failure.message);
+  return kBadInput;
+}
+
+/// What SIGINT and SIGTERM end; set while a server runs.
+std::atomic<gdb::Server*> serving{nullptr};
+
+void stop_serving(int) {
+  if (gdb::Server* server = serving.load()) server->stop();
+}
+
+/// Lets SIGINT and SIGTERM end a server while it is in scope; a second signal kills.
+class ServerSignals final {
+ public:
+  explicit ServerSignals(gdb::Server& server) {
+    serving = &server;
+    struct sigaction action {};
+    action.sa_handler = stop_serving;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+  }
+  ~ServerSignals() { serving = nullptr; }
+  ServerSignals(const ServerSignals&) = delete;
+  ServerSignals& operator=(const ServerSignals&) = delete;
+};
+
+}  // namespace
+
+replay::timeline::MachineFactory machines(const std::string& engine) {
+  return [engine](traces::store::TraceReader& trace,
+                  replay::play::Player& player) -> Result<std::unique_ptr<replay::timeline::ReplayMachine>> {
+    auto built = build_replay_machine(trace, engine, player);
+    if (!built) return built.failure();
+    return std::unique_ptr<replay::timeline::ReplayMachine>(std::move(*built));
+  };
+}
+
+Result<std::unique_ptr<Session>> open_session(const LookOptions& options) {
+  auto session = session::open_replay(options.trace, machines(options.engine),
+                                      {.ladder_bytes = options.ladder, .jobs = options.jobs});
+  if (!session) return session;
+  const auto at = (*session)->parse_position(options.at);
+  if (!at) return at.failure();
+  if (const auto moved = (*session)->seek(*at); !moved) return moved.failure();
+  return session;
+}
+
+int gdb_command(const GdbOptions& options) {
+  signal(SIGPIPE, SIG_IGN);
+  auto session = open_session(options.look);
+  if (!session) return complain(session.failure());
+  gdb::ServeOptions serve;
+  serve.listen = options.listen;
+  serve.on_listening = [&](const std::string& address) {
+    fmt::print("{}: at icount {} of {}; in gdb: target remote {}\n", options.look.trace,
+               session::text_of((*session)->now()), session::text_of((*session)->last()), address);
+    std::fflush(stdout);
+  };
+  serve.program_file = [&] { return (*session)->symbol_file(); };
+  auto server = gdb::Server::open(**session, serve);
+  if (!server) return complain(server.failure());
+  const ServerSignals signals(**server);
+  const Status served = (*server)->run();
+  return served ? kOk : complain(served.failure());
+}
+
+int snapshot_command(const SnapshotOptions& options) {
+  auto session = open_session(options.look);
+  if (!session) return complain(session.failure());
+  const auto take = [&](Position at) -> Status {
+    if (const auto moved = (*session)->seek(at); !moved) return moved.failure();
+    if (const Status taken = (*session)->take_snapshot(); !taken) return taken;
+    fmt::print("snapshot at icount {}\n", session::text_of((*session)->now()));
+    std::fflush(stdout);
+    return Done{};
+  };
+  if (options.every == 0) {
+    const Status taken = take((*session)->now());
+    return taken ? kOk : complain(taken.failure());
+  }
+  for (std::uint64_t at = options.every; at < (*session)->last().icount.value; at += options.every)
+    if (const Status taken = take({Icount{at}, 0}); !taken) return complain(taken.failure());
+  return kOk;
+}
+
+int mark_command(const MarkOptions& options) {
+  auto session = open_session(options.look);
+  if (!session) return complain(session.failure());
+  if (options.name.empty()) {
+    for (const session::MarkInfo& mark : (*session)->marks())
+      fmt::print("{:>16}  {}{}{}\n", session::text_of(mark.at), mark.name, mark.note.empty() ? "" : "  ",
+                 mark.note);
+    return kOk;
+  }
+  const Status set = (*session)->set_mark(options.name, options.note);
+  if (!set) return complain(set.failure());
+  fmt::print("mark:{} is icount {}\n", options.name, session::text_of((*session)->now()));
+  return kOk;
+}
+
+}  // namespace hindsight::debugger::cli

@@ -1,0 +1,78 @@
+#include "debugger/session/kernel_view.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace hindsight::debugger::session {
+
+using symbols::GuestKernel;
+
+Result<GuestKernel*> KernelView::kernel() {
+  if (missing_) return *missing_;
+  const engine::port::Position here = timeline_.now();
+  if (!kernel_) {
+    auto view = symbols::view_of(timeline_.machine(), "cpu0");
+    if (!view) return view.failure();
+    auto found = GuestKernel::find(view->memory);
+    if (!found) {
+      // Before the kernel has mapped itself it cannot be read; at the end of history it can.
+      if (const auto moved = timeline_.seek(timeline_.last()); !moved) return moved.failure();
+      view = symbols::view_of(timeline_.machine(), "cpu0");
+      if (view) found = GuestKernel::find(view->memory);
+      if (const auto back = timeline_.seek(here); !back) return back.failure();
+    }
+    if (!found) {
+      missing_ = found.failure();
+      return *missing_;
+    }
+    kernel_ = std::move(*found);
+  }
+  if (fresh_at_ != here) {
+    if (const auto view = symbols::view_of(timeline_.machine(), "cpu0")) kernel_->refresh(view->memory);
+    fresh_at_ = here;
+  }
+  return &*kernel_;
+}
+
+std::string KernelView::describe(GuestVirt address) {
+  const auto known = kernel();
+  return known ? (*known)->describe(address) : fmt::format("{:#x}", address.value);
+}
+
+Result<GuestVirt> KernelView::resolve(std::string_view symbol) {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  const std::size_t plus = symbol.rfind('+');
+  std::uint64_t offset = 0;
+  if (plus != std::string_view::npos) {
+    std::string_view digits = symbol.substr(plus + 1);
+    const int base = digits.starts_with("0x") ? 16 : 10;
+    if (base == 16) digits.remove_prefix(2);
+    const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), offset, base);
+    if (failure != std::errc{} || end != digits.data() + digits.size())
+      return error("a symbol or symbol+offset expected, found \"{}\"", symbol);
+  }
+  const std::vector<symbols::Symbol> found = (*known)->find_symbol(symbol.substr(0, plus));
+  if (found.empty()) return error("the guest's kernel has no symbol \"{}\"", symbol.substr(0, plus));
+  return found.front().address + offset;
+}
+
+Result<std::string> KernelView::call_stack() {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  if (!view) return view.failure();
+  const auto stack = (*known)->unwind(view->registers, view->memory);
+  if (!stack) return stack.failure();
+  return (*known)->describe(*stack);
+}
+
+std::vector<std::byte> KernelView::symbol_file() {
+  const auto known = kernel();
+  if (!known) return {};
+  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  return view ? (*known)->elf(view->memory) : std::vector<std::byte>{};
+}
+
+}  // namespace hindsight::debugger::session

@@ -1,0 +1,359 @@
+#include "debugger/session/replay_session.h"
+
+#include <capnp/message.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "debugger/session/kernel_view.h"
+#include "debugger/session/positions.h"
+#include "debugger/session/state_fields.h"
+#include "debugger/session/x86_registers.h"
+
+namespace hindsight::debugger::session {
+namespace {
+
+namespace port = engine::port;
+namespace store = traces::store;
+using replay::timeline::Arrival;
+using replay::timeline::Move;
+using replay::timeline::Timeline;
+
+/// The state of the machine's CPU, saved once.
+class Cpu final {
+ public:
+  explicit Cpu(port::Machine& machine) {
+    auto root = message_.initRoot<traces::schema::CpuX86State>();
+    machine.parts().front()->save_state(capnp::toDynamic(root));
+  }
+  [[nodiscard]] traces::schema::CpuX86State::Reader state() {
+    return message_.getRoot<traces::schema::CpuX86State>().asReader();
+  }
+
+ private:
+  capnp::MallocMessageBuilder message_;
+};
+
+std::size_t read_linear(const port::DebugPort& debug, GuestVirt address, std::span<std::byte> out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const GuestVirt at = address + done;
+    const std::uint64_t offset = at.value & kPageMask;
+    const std::size_t part = std::min<std::size_t>(out.size() - done, kPageSize - offset);
+    const auto mapping = debug.mapping(at);
+    if (!mapping || !debug.peek(mapping->page + offset, out.data() + done, part)) break;
+    done += part;
+  }
+  return done;
+}
+
+/// The machine that stands at a hit.
+class MachineView final : public View {
+ public:
+  explicit MachineView(port::Machine& machine) : machine_(machine) {}
+  [[nodiscard]] RegisterValue register_value(std::size_t index) const override {
+    if (!cpu_) cpu_.emplace(machine_);
+    return x86_register(index, cpu_->state());
+  }
+  std::size_t read(GuestVirt address, std::span<std::byte> out) const override {
+    return read_linear(machine_.debug(), address, out);
+  }
+
+ private:
+  port::Machine& machine_;
+  mutable std::optional<Cpu> cpu_;
+};
+
+std::string words_of(const std::optional<store::End>& end) {
+  if (!end) return "the recorder was interrupted here";
+  switch (end->reason) {
+    case store::EndReason::reached:
+      return "the recording was to end here";
+    case store::EndReason::power_off:
+      return "the guest switched itself off";
+    case store::EndReason::reset:
+      return "the guest asked for a reset";
+    case store::EndReason::triple_fault:
+      return "the guest's CPU shut down";
+    case store::EndReason::idle_forever:
+      return "the guest waits for ever";
+    case store::EndReason::interrupted:
+      return "the recording was stopped here";
+  }
+  return "the recording ends here";
+}
+
+Position position_of(store::Place place) { return {place.icount, place.delivery}; }
+
+class ReplaySession final : public Session {
+ public:
+  explicit ReplaySession(std::unique_ptr<Timeline> timeline)
+      : timeline_(std::move(timeline)), kernel_(*timeline_) {}
+
+  // ---- where
+  [[nodiscard]] Position now() const override { return timeline_->now(); }
+  [[nodiscard]] Position first() const override { return timeline_->first(); }
+  [[nodiscard]] Position last() const override { return timeline_->last(); }
+  [[nodiscard]] VirtualTime time() const override { return timeline_->machine().now().time; }
+
+  Result<Position> parse_position(std::string_view text) override {
+    PositionNames names{first(), last(), {}, {}};
+    names.mark = [&](std::string_view name) -> std::optional<Position> {
+      for (const MarkInfo& mark : marks())
+        if (mark.name == name) return mark.at;
+      return std::nullopt;
+    };
+    names.event = [&](std::uint64_t number) -> std::optional<Position> {
+      const auto known = load_events();
+      if (!known || number >= events_.size()) return std::nullopt;
+      return events_[number].at;
+    };
+    return session::parse_position(text, names);
+  }
+
+  // ---- moving
+  Result<Stop> seek(Position to) override {
+    auto moved = timeline_->seek(to);
+    if (moved && moved->arrival != Arrival::interrupted) return stop(StopKind::arrived, std::nullopt);
+    return stop_of(moved);
+  }
+
+  Result<Stop> step(Direction direction, std::uint64_t count) override {
+    const Position from = now();
+    const bool forward = direction == Direction::forward;
+    auto moved = forward ? timeline_->step_forward(count) : timeline_->step_backward(count);
+    Result<Stop> stopped = stop_of(moved);
+    if (!stopped || count != 1 || stopped->kind != StopKind::arrived) return stopped;
+    const std::vector<Condition> watching = conditions_that([](const Condition& c) { return !c.breakpoint; });
+    if (watching.empty()) return stopped;
+    auto hit = timeline_->last_hit(watching, std::min(from, now()), std::max(from, now()));
+    if (!hit) return hit.failure();
+    stopped->hit = *hit;
+    return stopped;
+  }
+
+  Result<Stop> run(Direction direction) override {
+    const std::vector<Condition> all = conditions_that([](const Condition&) { return true; });
+    return stop_of(direction == Direction::forward ? timeline_->run_forward(all, last())
+                                                   : timeline_->run_backward(all, first()));
+  }
+
+  Result<Stop> run_to_event(Direction direction) override {
+    if (const Status known = load_events(); !known) return known.failure();
+    const Position here = now();
+    const auto after = std::upper_bound(events_.begin(), events_.end(), here,
+                                        [](Position at, const EventInfo& e) { return at < e.at; });
+    if (direction == Direction::forward) {
+      if (after == events_.end()) return ended_at(last(), StopKind::end);
+      return arrived_at(*after);
+    }
+    const auto before = std::lower_bound(events_.begin(), events_.end(), here,
+                                         [](const EventInfo& e, Position at) { return e.at < at; });
+    if (before == events_.begin()) return ended_at(first(), StopKind::begin);
+    return arrived_at(*std::prev(before));
+  }
+
+  void interrupt() override { timeline_->interrupt(); }
+  void on_progress(std::function<void(double)> progress) override {
+    timeline_->on_progress(std::move(progress));
+  }
+
+  // ---- stop conditions
+  int add(Condition condition) override {
+    condition.id = next_id_++;
+    return conditions_.emplace(condition.id, std::move(condition)).first->first;
+  }
+  int add(Condition condition, Question when) override {
+    if (when) condition.when = [when](port::Machine& machine) { return when(MachineView(machine)); };
+    return add(std::move(condition));
+  }
+  void remove(int id) override { conditions_.erase(id); }
+
+  // ---- looking
+  [[nodiscard]] std::span<const RegisterInfo> register_table() const override { return x86_register_table(); }
+  [[nodiscard]] std::vector<RegisterValue> registers() override {
+    Cpu cpu(timeline_->machine());
+    std::vector<RegisterValue> values(x86_register_table().size());
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = x86_register(i, cpu.state());
+    return values;
+  }
+  [[nodiscard]] GuestVirt pc() const override { return debug().pc(); }
+  [[nodiscard]] std::optional<Mapping> mapping(GuestVirt address) const override {
+    return debug().mapping(address);
+  }
+  std::size_t read(GuestVirt address, std::span<std::byte> out) const override {
+    return read_linear(debug(), address, out);
+  }
+  std::size_t read(GuestPhys address, std::span<std::byte> out) const override {
+    std::size_t done = 0;
+    while (done < out.size()) {
+      const std::size_t part =
+          std::min<std::size_t>(out.size() - done, kPageSize - ((address.value + done) & kPageMask));
+      if (!debug().peek(address + done, out.data() + done, part)) break;
+      done += part;
+    }
+    return done;
+  }
+  [[nodiscard]] std::uint64_t ram_bytes() const override {
+    return timeline_->machine().ram().page_count() * kPageSize;
+  }
+  [[nodiscard]] std::vector<StateField> state(std::string_view part) override {
+    std::vector<StateField> fields;
+    for (const port::Stateful* each : timeline_->machine().parts())
+      if (part.empty() || each->state_name() == part) append_state(*each, fields);
+    return fields;
+  }
+  [[nodiscard]] std::string page_walk(GuestVirt address) override {
+    std::string text;
+    for (const port::TableEntry& entry : debug().walk(address))
+      text += fmt::format("level {}  entry at {:012x}  {:016x}{}\n", entry.level, entry.address.value,
+                          entry.value, (entry.value & 1) != 0 ? "" : "  not present");
+    if (const auto found = debug().mapping(address))
+      text +=
+          fmt::format("{:016x} is physical {:012x}: {}{}{}\n", address.value,
+                      found->page.value + (address.value & kPageMask), found->user ? "user" : "supervisor",
+                      found->writable ? ", writable" : "", found->executable ? ", executable" : "");
+    else
+      text += fmt::format("{:016x} is not mapped\n", address.value);
+    return text;
+  }
+
+  // ---- the guest's kernel
+  [[nodiscard]] std::string describe(GuestVirt address) override { return kernel_.describe(address); }
+  [[nodiscard]] Result<GuestVirt> resolve(std::string_view symbol) override {
+    return kernel_.resolve(symbol);
+  }
+  [[nodiscard]] Result<std::string> call_stack() override { return kernel_.call_stack(); }
+  [[nodiscard]] std::vector<std::byte> symbol_file() override { return kernel_.symbol_file(); }
+
+  // ---- history
+  [[nodiscard]] Result<std::vector<EventInfo>> events(Position from, Position to) override {
+    if (const Status known = load_events(); !known) return known.failure();
+    std::vector<EventInfo> some;
+    std::copy_if(events_.begin(), events_.end(), std::back_inserter(some),
+                 [&](const EventInfo& event) { return event.at >= from && event.at <= to; });
+    return some;
+  }
+  Result<std::optional<Hit>> last_write(GuestPhys address, std::uint64_t size) override {
+    Condition write;
+    write.watchpoint.emplace();
+    write.watchpoint->range = {.physical = true,
+                               .first = address.value,
+                               .size = std::max<std::uint64_t>(size, 1),
+                               .read = false,
+                               .write = true};
+    return timeline_->last_hit({write}, first(), now());
+  }
+  [[nodiscard]] std::vector<SnapshotInfo> snapshots() const override {
+    std::vector<SnapshotInfo> all;
+    const std::vector<Position> stored = timeline_->ladder().stored_positions();
+    for (const Position at : timeline_->ladder().positions())
+      all.push_back({at, std::binary_search(stored.begin(), stored.end(), at)});
+    return all;
+  }
+  Status take_snapshot() override { return timeline_->keep_snapshot(); }
+  [[nodiscard]] std::vector<MarkInfo> marks() const override {
+    const auto stored = timeline_->archive().marks();
+    std::vector<MarkInfo> all;
+    if (!stored) return all;
+    for (const store::Mark& mark : *stored) all.push_back({mark.name, mark.note, position_of(mark.at)});
+    return all;
+  }
+  Status set_mark(std::string name, std::string note) override {
+    const Position here = now();
+    return timeline_->archive().set_mark({std::move(name), std::move(note), {here.icount, here.delivery}});
+  }
+  Result<std::string> branch(const std::string&) override {
+    return error("this build cannot let a recorded machine run on with new input");
+  }
+
+ private:
+  [[nodiscard]] const port::DebugPort& debug() const { return timeline_->machine().debug(); }
+
+  template <class Which>
+  [[nodiscard]] std::vector<Condition> conditions_that(Which which) const {
+    std::vector<Condition> some;
+    for (const auto& [id, condition] : conditions_)
+      if (which(condition)) some.push_back(condition);
+    return some;
+  }
+
+  Stop stop(StopKind kind, std::optional<Hit> hit) { return {kind, now(), std::move(hit), words(kind, hit)}; }
+
+  Result<Stop> stop_of(const Result<Move>& moved) {
+    if (!moved) return moved.failure();
+    constexpr StopKind kKinds[] = {StopKind::arrived, StopKind::condition, StopKind::begin, StopKind::end,
+                                   StopKind::interrupted};
+    return stop(kKinds[static_cast<std::size_t>(moved->arrival)], moved->hit);
+  }
+
+  std::string words(StopKind kind, const std::optional<Hit>& hit) {
+    if (kind == StopKind::begin) return "the machine is switched on";
+    if (kind == StopKind::end) return words_of(timeline_->trace().end());
+    if (kind == StopKind::interrupted) return "interrupted";
+    if (!hit) return {};
+    if (hit->access)
+      return fmt::format("{} {} bytes at {:#x}: {:#x} -> {:#x}", hit->access->write ? "wrote" : "read",
+                         hit->access->size, hit->access->physical.value, hit->access->before,
+                         hit->access->after);
+    if (hit->delivery)
+      return fmt::format("{} {:#x}", hit->delivery->interrupt ? "interrupt" : "exception",
+                         hit->delivery->vector);
+    if (hit->device)
+      return fmt::format("{} {} {:#x}: {:#x}", hit->device->device, hit->device->write ? "write" : "read",
+                         hit->device->address, hit->device->value);
+    return describe(pc());
+  }
+
+  Result<Stop> ended_at(Position at, StopKind kind) {
+    auto moved = timeline_->seek(at);
+    if (!moved || moved->arrival == Arrival::interrupted) return stop_of(moved);
+    return stop(kind, std::nullopt);
+  }
+  Result<Stop> arrived_at(const EventInfo& event) {
+    auto moved = timeline_->seek(event.at);
+    if (!moved || moved->arrival == Arrival::interrupted) return stop_of(moved);
+    Stop stopped = stop(StopKind::arrived, std::nullopt);
+    stopped.text = fmt::format("{} on {}, {} bytes", event.kind, event.channel, event.size);
+    return stopped;
+  }
+
+  Status load_events() {
+    if (events_loaded_) return Done{};
+    store::TraceReader& trace = timeline_->trace();
+    std::vector<EventInfo> all;
+    for (std::uint64_t i = 0; i < trace.chunk_count(); ++i) {
+      const auto chunk = trace.chunk(i);
+      if (!chunk) return chunk.failure();
+      for (const store::Event& event : chunk->events)
+        all.push_back({{event.at.icount, 0},
+                       event.at.time,
+                       std::string(store::name_of(event.kind)),
+                       replay::play::channel_name(static_cast<port::Channel>(event.channel)),
+                       event.size});
+    }
+    events_ = std::move(all);
+    events_loaded_ = true;
+    return Done{};
+  }
+
+  std::unique_ptr<Timeline> timeline_;
+  KernelView kernel_;
+  std::map<int, Condition> conditions_;
+  int next_id_ = 1;
+  std::vector<EventInfo> events_;
+  bool events_loaded_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> open_replay(const std::string& path,
+                                             replay::timeline::MachineFactory factory,
+                                             replay::timeline::TimelineOptions options) {
+  auto timeline = Timeline::open(path, std::move(factory), options);
+  if (!timeline) return timeline.failure();
+  return std::unique_ptr<Session>(std::make_unique<ReplaySession>(std::move(*timeline)));
+}
+
+}  // namespace hindsight::debugger::session
