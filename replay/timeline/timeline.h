@@ -66,7 +66,7 @@ class Timeline {
   [[nodiscard]] engine::port::Machine& machine();
   [[nodiscard]] Position now() const;
   [[nodiscard]] Position first() const;
-  /// The end of history; moves on when a recording that still runs has written more and refresh() is called.
+  /// The end of history.
   [[nodiscard]] Position last() const;
   [[nodiscard]] snapshot::Ladder& ladder();
   /// The trace's snapshots and marks.
