@@ -33,7 +33,7 @@ const Room kRooms[] = {
     {"devices/", {"engine/base/", "engine/port/"}},
     {"traces/", {"engine/base/"}},
     {"replay/", {"engine/", "traces/"}},
-    {"debugger/session/", {"engine/", "traces/", "replay/"}},
+    {"debugger/session/", {"engine/", "traces/", "replay/", "debugger/symbols/"}},
     {"debugger/symbols/", {"engine/", "traces/", "replay/"}},
     {"debugger/gdb/", {"engine/base/", "debugger/session/"}},
     {"debugger/ui/", {"engine/base/", "debugger/session/"}},
