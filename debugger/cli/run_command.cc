@@ -206,12 +206,12 @@ Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& f
     return Outcome{complain(kBadInput, message)};
   };
   store::MachineConfig config = config_of(options, host);
-  config.kernel = (*writer)->put_blob(base_name(options.kernel), files.kernel);
-  config.initrd = (*writer)->put_blob(base_name(options.initrd), files.initrd);
+  config.kernel = (*writer)->lend_blob(base_name(options.kernel), files.kernel);
+  config.initrd = (*writer)->lend_blob(base_name(options.initrd), files.initrd);
   replay::record::Recorder recorder(host.source(), watch, **writer);
   auto built = build_machine(config, files, options.engine, recorder, recorder);
   if (!built) return give_up(built.failure().message);
-  if (const Status begun = (*writer)->begin(config); !begun) return give_up(begun.failure().message);
+  (*writer)->begin_soon(config);
   engine::port::Machine& machine = (*built)->machine();
   running = &machine;
   greet(host, "recording to " + options.trace);
@@ -231,6 +231,7 @@ Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& f
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   progress.clear();
   host.restore_terminal();
+  if (!result && !(*writer)->begun()) return give_up(result.failure().message);
   if (!result) {
     return {complain(kBadInput, result.failure().message + "; the trace is usable up to its last commit")};
   }

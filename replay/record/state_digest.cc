@@ -3,6 +3,9 @@
 #include <capnp/any.h>
 #include <capnp/dynamic.h>
 #include <xxhash.h>
+// After it: the same functions, by the widest vectors the host has. Hashing RAM is most of what a digest
+// costs.
+#include <xxh_x86dispatch.h>
 
 namespace hindsight::replay::record {
 namespace {

@@ -99,30 +99,50 @@ void TraceWriter::add_bytes(std::size_t bytes, std::unique_lock<std::mutex>& loc
   wake_caller_.wait(lock, [&] { return open_.bytes < options_.queue_bytes || failure_; });
 }
 
-Piece TraceWriter::put_piece(std::span<const std::byte> data) {
+Piece TraceWriter::add_piece(std::span<const std::byte> data, bool lent) {
   CHECK(data.size() <= kMaxValue, "a piece of {} bytes", data.size());
   const Piece piece{hash_of(data), static_cast<std::uint32_t>(data.size())};
   if (failed()) return piece;
   std::unique_lock lock(mutex_);
   if (!seen_.insert(piece.hash).second) return piece;
-  open_.pieces.emplace_back(piece.hash, Bytes(data.begin(), data.end()));
+  NewPiece added{piece.hash, data, {}};
+  if (!lent) {
+    added.own.assign(data.begin(), data.end());
+    added.data = added.own;  // moving a vector moves no bytes
+  }
+  open_.pieces.push_back(std::move(added));
   add_bytes(data.size() + 64, lock);
   return piece;
 }
 
-BlobRef TraceWriter::put_blob(std::string name, std::span<const std::byte> data) {
+BlobRef TraceWriter::add_blob(std::string name, std::span<const std::byte> data, bool lent) {
   BlobRef blob{std::move(name), data.size(), {}};
   for (std::size_t at = 0; at < data.size(); at += kBlobPiece) {
-    blob.pieces.push_back(put_piece(data.subspan(at, std::min(kBlobPiece, data.size() - at))));
+    blob.pieces.push_back(add_piece(data.subspan(at, std::min(kBlobPiece, data.size() - at)), lent));
   }
   return blob;
 }
 
-Status TraceWriter::begin(const MachineConfig& config) {
-  std::unique_lock lock(mutex_);
+Piece TraceWriter::put_piece(std::span<const std::byte> data) { return add_piece(data, false); }
+
+BlobRef TraceWriter::put_blob(std::string name, std::span<const std::byte> data) {
+  return add_blob(std::move(name), data, false);
+}
+
+BlobRef TraceWriter::lend_blob(std::string name, std::span<const std::byte> data) {
+  return add_blob(std::move(name), data, true);
+}
+
+void TraceWriter::begin_soon(const MachineConfig& config) {
+  const std::lock_guard lock(mutex_);
   open_.config = config;
   urgent_ = true;
   wake_writer_.notify_one();
+}
+
+Status TraceWriter::begin(const MachineConfig& config) {
+  begin_soon(config);
+  std::unique_lock lock(mutex_);
   wake_caller_.wait(lock, [&] { return (!open_.config && !busy_) || failure_; });
   if (failure_) return *failure_;
   return Done{};
@@ -249,6 +269,7 @@ void TraceWriter::run() {
     const Status committed = commit(writes);
     lock.lock();
     busy_ = false;
+    if (committed && batch.config) begun_.store(true, std::memory_order_relaxed);
     if (!committed) {
       failure_ = committed.failure();
       failed_.store(true, std::memory_order_relaxed);
@@ -296,8 +317,8 @@ std::vector<TraceWriter::Write> TraceWriter::encode_batch(Batch& batch) {
   std::vector<Write> writes = std::move(batch.pages);
   // What a snapshot of this batch may still need is in this batch's chunks or in later ones.
   for (const std::uint64_t begun : batch.snapshots_begun) snapshot_chunks_[begun] = progress_.chunks;
-  for (const auto& [hash, data] : batch.pieces) {
-    add_write(writes, table_index("blobs"), key_of(hash), ValueKind::blob, data);
+  for (const NewPiece& piece : batch.pieces) {
+    add_write(writes, table_index("blobs"), key_of(piece.hash), ValueKind::blob, piece.data);
   }
   if (batch.config)
     add_write(writes, table_index("meta"), key_of(1), ValueKind::header, encode(*batch.config));

@@ -47,8 +47,14 @@ class TraceWriter final : public SnapshotSink {
   /// Any thread.
   Piece put_piece(std::span<const std::byte> data) override;
   BlobRef put_blob(std::string name, std::span<const std::byte> data);
+  /// The same without a copy: `data` is read by the writer's thread until finish() or the end of the writer.
+  BlobRef lend_blob(std::string name, std::span<const std::byte> data);
   /// Writes the header and returns when it is committed. Once, after the blobs it names.
   Status begin(const MachineConfig& config);
+  /// begin() without waiting: the machine may start meanwhile. All it does is committed after the header.
+  void begin_soon(const MachineConfig& config);
+  /// The header is committed: there is a trace.
+  [[nodiscard]] bool begun() const { return begun_.load(std::memory_order_relaxed); }
 
   /// In order of `event.at` (CHECK). A payload too large to stand in the event is moved into pieces.
   void append(Event event);
@@ -77,8 +83,13 @@ class TraceWriter final : public SnapshotSink {
     std::size_t table;
     Bytes key, value;
   };
+  struct NewPiece {
+    Hash128 hash;
+    std::span<const std::byte> data;  ///< `own`, or lent
+    Bytes own;
+  };
   struct Batch {
-    std::vector<std::pair<Hash128, Bytes>> pieces;
+    std::vector<NewPiece> pieces;
     std::vector<Event> events;
     std::vector<OutputRun> outputs;
     std::vector<Digest> digests;
@@ -94,6 +105,8 @@ class TraceWriter final : public SnapshotSink {
   TraceWriter(std::string path, int descriptor, MDB_env* env, WriterOptions options);
   Status create_tables();
   void run();
+  Piece add_piece(std::span<const std::byte> data, bool lent);
+  BlobRef add_blob(std::string name, std::span<const std::byte> data, bool lent);
   void add_bytes(std::size_t bytes, std::unique_lock<std::mutex>& lock);
   std::vector<Write> encode_batch(Batch& batch);
   void encode_chunks(const Batch& batch, std::vector<Write>& writes);
@@ -116,6 +129,7 @@ class TraceWriter final : public SnapshotSink {
   std::set<Hash128> seen_;                 // guarded by mutex_
   std::uint64_t snapshots_begun_ = 0;      // guarded by mutex_
   std::atomic<bool> failed_{false};
+  std::atomic<bool> begun_{false};
 
   Instant last_event_;    // the caller's
   std::size_t map_size_;  // the writer thread's, as is all below

@@ -217,6 +217,26 @@ TEST_F(TraceStore, TheMapGrowsWhenItIsFull) {
   EXPECT_TRUE((*reader)->blob(blob));
 }
 
+TEST_F(TraceStore, WhatIsWrittenBeforeTheHeaderIsCommittedComesAfterIt) {
+  auto writer = TraceWriter::create(path_, quick());
+  ASSERT_TRUE(writer);
+  EXPECT_FALSE((*writer)->begun());
+  const Bytes lent = noise(20'000'000, 1);
+  MachineConfig config;
+  config.kernel = (*writer)->lend_blob("large", lent);
+  (*writer)->begin_soon(config);
+  (*writer)->append(input_at(10, 5));
+  (*writer)->progress({Icount(20), VirtualTime(20)});
+  ASSERT_TRUE((*writer)->finish({{Icount(20), VirtualTime(20)}, EndReason::power_off}));
+  EXPECT_TRUE((*writer)->begun());
+  auto reader = TraceReader::open(path_);
+  ASSERT_TRUE(reader) << reader.failure().message;
+  EXPECT_EQ((*reader)->progress().events, 1u);
+  const auto kernel = (*reader)->blob(config.kernel);
+  ASSERT_TRUE(kernel);
+  EXPECT_EQ(*kernel, lent);
+}
+
 TEST_F(TraceStore, AnExistingFileIsNotOverwritten) {
   write_file(path_, "precious");
   const auto writer = TraceWriter::create(path_);
