@@ -82,7 +82,11 @@ int gdb_command(const GdbOptions& options) {
   if (!server) return complain(server.failure());
   const ServerSignals signals(**server);
   const Status served = (*server)->run();
-  return served ? kOk : complain(served.failure());
+  if (!served) return complain(served.failure());
+  // A trace that cannot be written (another user's, a full disk) only makes the next session start cold.
+  if (const auto kept = (*session)->keep_useful_snapshots(); kept && *kept != 0)
+    fmt::print("{} snapshots were kept in the trace\n", *kept);
+  return kOk;
 }
 
 int snapshot_command(const SnapshotOptions& options) {

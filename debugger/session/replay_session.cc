@@ -253,6 +253,7 @@ class ReplaySession final : public Session {
     return all;
   }
   Status take_snapshot() override { return timeline_->keep_snapshot(); }
+  Result<std::size_t> keep_useful_snapshots() override { return timeline_->keep_useful(); }
   [[nodiscard]] std::vector<MarkInfo> marks() const override {
     const auto stored = timeline_->archive().marks();
     std::vector<MarkInfo> all;

@@ -149,6 +149,9 @@ class Session {
   virtual Result<std::optional<Hit>> last_write(GuestPhys address, std::uint64_t size) = 0;
   [[nodiscard]] virtual std::vector<SnapshotInfo> snapshots() const = 0;
   virtual Status take_snapshot() = 0;
+  /// Keeps in the trace what lets the next session start near where this one looked; returns how many
+  /// snapshots.
+  virtual Result<std::size_t> keep_useful_snapshots() = 0;
   [[nodiscard]] virtual std::vector<MarkInfo> marks() const = 0;
   virtual Status set_mark(std::string name, std::string note) = 0;
   /// Lets the machine run on from the cursor with new input, recorded at `path`; until when, `text` says.

@@ -91,6 +91,7 @@ std::shared_ptr<const Snapshot> Ladder::nearest(Position at) {
       if (rung == rungs_.begin()) return nullptr;
       --rung;
     } while (rung->second.damaged);
+    rung->second.used = true;
     if (rung->second.snapshot != nullptr) return rung->second.snapshot;
     const Position found = rung->first;
     const Loader load = rung->second.load;
@@ -130,6 +131,20 @@ void Ladder::insert_stored(Position at, Loader load) {
 void Ladder::set_cursor(Position at) {
   const std::lock_guard lock(mutex_);
   cursor_ = at;
+}
+
+std::vector<std::shared_ptr<const Snapshot>> Ladder::useful(std::uint64_t gap) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Snapshot>> some;
+  Position kept;  // power-on needs no snapshot
+  for (const auto& [at, rung] : rungs_) {
+    const bool wanted =
+        rung.load || (rung.used && rung.snapshot != nullptr && at.icount - kept.icount >= gap);
+    if (!wanted) continue;
+    kept = at;
+    if (!rung.load) some.push_back(rung.snapshot);
+  }
+  return some;
 }
 
 std::vector<Position> Ladder::positions() const {

@@ -34,6 +34,9 @@ class Ladder final {
   void insert_stored(Position at, Loader load);
   /// Where the user is: what is near is kept longest.
   void set_cursor(Position at);
+  /// Those in memory alone from which somebody started, with nothing in the trace less than `gap`
+  /// instructions before them: worth keeping for the next session. In order.
+  [[nodiscard]] std::vector<std::shared_ptr<const Snapshot>> useful(std::uint64_t gap) const;
   /// In order.
   [[nodiscard]] std::vector<Position> positions() const;
   /// Those that the trace holds, in order.
@@ -47,6 +50,7 @@ class Ladder final {
     Loader load;                               ///< empty: only in memory
     std::uint64_t own = 0;                     ///< bytes that the rung in memory below it does not have
     bool damaged = false;
+    bool used = false;  ///< nearest() gave it out
   };
   using Rungs = std::map<Position, Rung>;
 

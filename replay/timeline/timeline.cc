@@ -42,6 +42,14 @@ class Timeline::Impl final {
     return Done{};
   }
 
+  Result<std::size_t> keep_useful() {
+    constexpr std::uint64_t kGap = 5 * Runner::kRung;
+    const auto useful = ladder_.useful(kGap);
+    for (const auto& snapshot : useful)
+      if (const Status saved = archive_->save(*snapshot); !saved) return saved.failure();
+    return useful.size();
+  }
+
   Runner& runner() { return *runners_.front(); }
   [[nodiscard]] Position now() { return runner().position(); }
 
@@ -99,7 +107,8 @@ class Timeline::Impl final {
     const Position start = now(), until = std::min(bound, last_);
     std::optional<Hit> hit;
     Watcher watcher(runner().machine(), conditions, until, [&](const Hit& met) {
-      if (met.before == start && met.after == start) return false;  // the breakpoint that one stands on
+      const bool breakpoint = !met.access && !met.delivery && !met.device;
+      if (breakpoint && met.before == start) return false;  // one stands on it
       hit = met;
       return true;
     });
@@ -205,6 +214,7 @@ Position Timeline::first() const { return impl_->first_; }
 Position Timeline::last() const { return impl_->last_; }
 snapshot::Ladder& Timeline::ladder() { return impl_->ladder_; }
 snapshot::Archive& Timeline::archive() { return *impl_->archive_; }
+Result<std::size_t> Timeline::keep_useful() { return impl_->keep_useful(); }
 Status Timeline::keep_snapshot() { return impl_->keep_snapshot(); }
 
 Result<Move> Timeline::seek(Position to) { return impl_->seek(to, false); }

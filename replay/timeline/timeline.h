@@ -89,6 +89,9 @@ class Timeline {
 
   /// Puts a snapshot of the cursor into the trace.
   Status keep_snapshot();
+  /// Puts those of this session's snapshots into the trace that will let the next one start near where this
+  /// one looked. Returns how many.
+  Result<std::size_t> keep_useful();
   /// Any thread, and signal handlers.
   void interrupt();
   /// Called during long moves with the share that is done, 0 to 1.

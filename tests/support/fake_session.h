@@ -72,6 +72,7 @@ class FakeSession final : public session::Session {
   Result<std::optional<session::Hit>> last_write(GuestPhys address, std::uint64_t size) override;
   std::vector<session::SnapshotInfo> snapshots() const override { return {{first(), true}}; }
   Status take_snapshot() override { return Done{}; }
+  Result<std::size_t> keep_useful_snapshots() override { return std::size_t{0}; }
   std::vector<session::MarkInfo> marks() const override { return marks_; }
   Status set_mark(std::string name, std::string note) override;
   Result<std::string> branch(const std::string& path) override;

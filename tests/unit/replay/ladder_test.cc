@@ -46,6 +46,18 @@ TEST(Ladder, StaysWithinItsBudgetAndKeepsPowerOn) {
   EXPECT_EQ(kept.front(), at(0));
 }
 
+TEST(Ladder, WhatSomebodyStartedFromIsWorthKeepingWhereTheTraceHasNothingNear) {
+  Ladder ladder(100 * kOne);
+  for (const std::uint64_t icount : {0, 100, 200, 300, 400}) ladder.insert(snapshot_at(icount));
+  ladder.insert_stored(at(250), [] { return Result<std::shared_ptr<const Snapshot>>(snapshot_at(250)); });
+  for (const std::uint64_t icount : {100, 300, 400}) (void)ladder.nearest(at(icount));
+
+  std::vector<Position> kept;
+  for (const auto& snapshot : ladder.useful(100)) kept.push_back(snapshot->at);
+
+  EXPECT_THAT(kept, ElementsAre(at(100), at(400)));
+}
+
 TEST(Ladder, IsDenseNearTheCursorAndSparseFarAway) {
   Ladder ladder(16 * kOne);
   ladder.set_cursor(at(50'000));
