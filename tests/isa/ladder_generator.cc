@@ -257,7 +257,7 @@ void Generator::randomize_state(CpuState& s, Random& r) const {
   s.budget_end = 1'000'000;
   s.pc = kStart;
   s.flags = ir::pack_flags(static_cast<std::uint32_t>(r.next()) & ir::eflags::kAll);
-  for (unsigned i = 0; i < 16; ++i) s.gpr[i] = r.percent(20) ? target_address(r) : integer(r);
+  for (std::uint64_t& value : s.gpr) value = r.percent(20) ? target_address(r) : integer(r);
   for (const unsigned i : {kRsp, kRbp, kRsi, kRdi, kRbx})
     if (r.percent(75)) s.gpr[i] = target_address(r) & ~std::uint64_t{r.percent(50) ? 7u : 0u};
   if (r.percent(70)) s.gpr[kRcx] = r.percent(70) ? r.below(40) : r.below(2000);
@@ -268,7 +268,7 @@ void Generator::randomize_state(CpuState& s, Random& r) const {
   }
   s.rflags_system = flag::kFixed | flag::kIf | (r.percent(30) ? flag::kDf : 0);
   s.cpl = 3;
-  for (unsigned i = 0; i < kSegmentCount; ++i) s.segment[i] = {0, 0xFFFF'FFFF, 0x2B, 0xC0F3};
+  for (Segment& segment : s.segment) segment = {0, 0xFFFF'FFFF, 0x2B, 0xC0F3};
   s.segment[kCs] = {0, 0xFFFF'FFFF, 0x33, 0xA0FB};
   s.segment[kFs].base = fs_base_;
   s.cr0 = cr0::kPe | cr0::kMp | cr0::kEt | cr0::kNe | cr0::kWp | cr0::kPg;

@@ -61,10 +61,11 @@ void from_native(const NativeState& n, CpuState& s) {
 /// Lane by lane within twice the error that the SDM allows to the approximations (vol. 1, 10.4.1).
 bool nearly_equal(const Vector& a, const Vector& b) {
   for (unsigned i = 0; i < 4; ++i) {
+    if (std::memcmp(&a.bytes[4 * i], &b.bytes[4 * i], 4) == 0) continue;
     float x, y;
     std::memcpy(&x, &a.bytes[4 * i], 4);
     std::memcpy(&y, &b.bytes[4 * i], 4);
-    if (std::memcmp(&x, &y, 4) == 0 || (std::isnan(x) && std::isnan(y))) continue;
+    if (std::isnan(x) && std::isnan(y)) continue;
     if (!(std::fabs(x - y) <= std::fabs(x) * (2 * 1.5f / 4096))) return false;
   }
   return true;

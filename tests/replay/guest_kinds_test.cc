@@ -59,9 +59,9 @@ TEST_F(GuestKinds, TheKernelsElfFileBootsThroughItsPvhEntry) {
 
 TEST_F(GuestKinds, A32BitProgramRunsUnderThe64BitKernel) {
   std::filesystem::create_directories(path("tree"));
-  const Outcome compiled =
-      run({"gcc", "-m32", "-O1", "-static", "-nostdlib", "-ffreestanding", "-fno-pic", "-no-pie",
-           "-fno-stack-protector", "-mno-sse", "-o", path("tree/compat"), HINDSIGHT_GUESTS "/compat32.c"});
+  const Outcome compiled = run({"gcc", "-m32", "-O1", "-static", "-nostdlib", "-ffreestanding", "-fno-pic",
+                                "-no-pie", "-fno-stack-protector", "-mno-sse", "-o", path("tree/compat"),
+                                std::string(HINDSIGHT_GUESTS) + "/compat32.c"});
   if (compiled.code == 127) GTEST_SKIP() << "skip: gcc is not installed";
   ASSERT_EQ(compiled.code, 0) << compiled.text;
   initrd_ = path("initrd");

@@ -34,7 +34,7 @@ class RecordReplay : public testing::Test {
   ~RecordReplay() override { std::filesystem::remove(path_); }
 
   Result<RecordResult> record(FakeHost& host, FakeMachine::Options machine_options,
-                              replay::record::RecordOptions options,
+                              const replay::record::RecordOptions& options,
                               const std::function<void(FakeMachine&)>& prepare = {}) {
     traces::store::WriterOptions writing;
     writing.sync = false;

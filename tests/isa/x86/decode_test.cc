@@ -22,7 +22,6 @@ namespace {
 using tests::canonical;
 using tests::DecodePeers;
 using tests::PeerError;
-using tests::PeerInsn;
 
 using Bytes = std::array<std::uint8_t, kMaxInsnLength>;
 

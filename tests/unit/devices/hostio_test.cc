@@ -26,7 +26,6 @@ using devices::hostio::HostOptions;
 using devices::hostio::NetworkBackend;
 using devices::hostio::Pacing;
 using devices::hostio::parse_script;
-using devices::hostio::Script;
 using devices::hostio::ScriptedConsole;
 using devices::hostio::Terminal;
 using engine::port::Channel;
