@@ -12,7 +12,6 @@ namespace hindsight::engine::host::x64 {
 namespace {
 
 using ir::Builder;
-using ir::Op;
 using ir::Type;
 using test::gpr_at;
 using test::Machine;
