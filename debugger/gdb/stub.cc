@@ -26,6 +26,13 @@ std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// Addresses are virtual: what is mapped where changes with every address space, and gdb refuses to read what
+/// a map leaves out (E.15). So all of it may be asked for, and what is not mapped says so when it is read.
+constexpr std::string_view kMemoryMap =
+    "<?xml version=\"1.0\"?>\n<!DOCTYPE memory-map SYSTEM \"gdb-memory-map.dtd\">\n<memory-map>\n"
+    "<memory type=\"ram\" start=\"0x0\" length=\"0x8000000000000000\"/>\n"
+    "<memory type=\"ram\" start=\"0x8000000000000000\" length=\"0x8000000000000000\"/>\n</memory-map>\n";
+
 /// The part of a document that qXfer asks for: "m" when more follows, else "l" (E.4).
 std::string part_of(std::string_view document, std::string_view offset_and_length) {
   const auto offset = parse_hex(take_until(offset_and_length, ','));
@@ -111,7 +118,8 @@ std::string Stub::query(std::string_view packet) {
   const std::string_view name = take_until(arguments, ':');
   if (name == "qSupported") {
     return fmt::format(
-        "PacketSize={:x};QStartNoAckMode+;qXfer:features:read+;ReverseStep+;ReverseContinue+;"
+        "PacketSize={:x};QStartNoAckMode+;qXfer:features:read+;qXfer:memory-map:read+;ReverseStep+;"
+        "ReverseContinue+;"
         "ConditionalBreakpoints+;swbreak+;hwbreak+;vContSupported+;binary-upload+{}",
         kMaxRequest, program_file_.offered() ? ";qXfer:exec-file:read+" : "");
   }
@@ -133,6 +141,7 @@ std::string Stub::transfer(std::string_view request) {
   if (object == "features") {
     return annex == "target.xml" ? part_of(registers_.description(), request) : "E00";
   }
+  if (object == "memory-map") return annex.empty() ? part_of(kMemoryMap, request) : "E00";
   if (object == "exec-file" && program_file_.offered()) {
     const auto path = program_file_.path();
     return path ? part_of(*path, request) : "E.no symbols are known for this guest";
@@ -174,7 +183,7 @@ std::string Stub::memory(std::string_view arguments, bool binary) {
   // A byte may take two characters; gdb asks for the rest itself.
   std::vector<std::byte> bytes(std::min<std::uint64_t>(*length, kMaxRequest / 2));
   const std::size_t got = session_.read(GuestVirt(*address), bytes);
-  if (got == 0 && *length != 0) return "E.not mapped";
+  if (got == 0 && *length != 0) return "E14";  // to gdb 13 a text here is malformed data; EFAULT
   const std::string_view data = as_text(std::span(bytes).first(got));
   return binary ? "b" + escape(data) : to_hex(data);
 }

@@ -69,6 +69,7 @@ TEST_F(GdbStub, TheDescriptionComesInPieces) {
   EXPECT_EQ(ask("qXfer:features:read:target.xml:2,3"), "mxml");
   EXPECT_EQ(ask("qXfer:features:read:target.xml:fffff,3"), "l");
   EXPECT_EQ(ask("qXfer:features:read:other.xml:0,3"), "E00");
+  EXPECT_THAT(ask("qXfer:memory-map:read::0,fff"), HasSubstr("start=\"0x8000000000000000\""));
 }
 
 TEST_F(GdbStub, RegistersAreLeastSignificantByteFirst) {
@@ -88,7 +89,7 @@ TEST_F(GdbStub, MemoryIsReadAsFarAsItIsMapped) {
   EXPECT_EQ(ask("m1000,3"), "48ffc0");
   EXPECT_EQ(ask("mffff888000001000,3"), "48ffc0");
   EXPECT_EQ(ask("m7fff,10"), "00");
-  EXPECT_EQ(ask("m8000,10"), "E.not mapped");
+  EXPECT_EQ(ask("m8000,10"), "E14");
   EXPECT_EQ(ask("x1000,3"), "bH\xff\xc0");
   EXPECT_EQ(ask("m1000,0"), "");
   EXPECT_THAT(ask("m1000"), StartsWith("E."));
