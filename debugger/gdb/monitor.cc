@@ -119,8 +119,8 @@ Monitor::Answer Monitor::when(const Words&) {
   const double share = last.icount.value == 0 ? 0.0
                                               : 100.0 * static_cast<double>(now.icount.value) /
                                                     static_cast<double>(last.icount.value);
-  return fmt::format("icount {} of {} ({:.1f}%), {} ns, pc {:#x}\n", in_words(now), in_words(last), share,
-                     session_.time().value, session_.pc().value);
+  return fmt::format("icount {} of {} ({:.1f}%), {} ns, pc {}\n", in_words(now), in_words(last), share,
+                     session_.time().value, in_words(session_, session_.pc()));
 }
 
 Monitor::Answer Monitor::moved(const Result<session::Stop>& stop) {
@@ -161,8 +161,7 @@ Monitor::Answer Monitor::events(const Words& words) {
 Monitor::Answer Monitor::snapshots(const Words&) {
   std::string out;
   for (const session::SnapshotInfo& snapshot : session_.snapshots()) {
-    out += fmt::format("{:>16}  in {}\n", in_words(snapshot.at),
-                       snapshot.in_trace ? "the trace" : "memory");
+    out += fmt::format("{:>16}  in {}\n", in_words(snapshot.at), snapshot.in_trace ? "the trace" : "memory");
   }
   return out.empty() ? "none\n" : out;
 }
@@ -236,7 +235,7 @@ Monitor::Answer Monitor::last_write(const Words& words) {
   });
   if (!stop) return stop.failure();
   if (!hit) return fmt::format("nobody wrote {} bytes at physical {:#x} before now\n", *length, place.value);
-  return in_words(*hit) + fmt::format("\nto go there: monitor seek {}\n", in_words(hit->before));
+  return in_words(session_, *hit) + fmt::format("\nto go there: monitor seek {}\n", in_words(hit->before));
 }
 
 Monitor::Answer Monitor::mark(const Words& words) {

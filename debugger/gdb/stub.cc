@@ -286,7 +286,7 @@ std::string Stub::reason(const Stop& stop) const {
 std::string Stub::stop_reply(const Result<Stop>& stop) {
   if (!stop) return "E." + stop.failure().message;
   if (stop->kind == StopKind::end && !stop->text.empty()) link_.console(stop->text + "\n");
-  if (stop->hit && !stop_points_.find(stop->hit->id)) link_.console(in_words(*stop->hit) + "\n");
+  if (stop->hit && !stop_points_.find(stop->hit->id)) link_.console(in_words(session_, *stop->hit) + "\n");
   const unsigned signal = stop->kind == StopKind::interrupted ? kSigInt : kSigTrap;
   std::string out = fmt::format("T{:02x}{}", signal, reason(*stop));
   const auto values = session_.registers();

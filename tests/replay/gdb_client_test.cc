@@ -130,8 +130,8 @@ TEST_F(RealGdb, HasConditionsDecidedByTheServer) {
 TEST_F(RealGdb, MonitorCommandsAnswer) {
   const std::string text = gdb({"monitor when", "monitor last-write 0x2000", "monitor stop-on interrupt",
                                 "continue", "monitor nonsense", "p 1"});
-  EXPECT_THAT(text, HasSubstr("icount 0 of 604 (0.0%), 0 ns, pc 0x1000\nnobody wrote 8 bytes"));
-  EXPECT_THAT(text, HasSubstr("149: interrupt 0x20 at 0x100b, handler 0x1100\n"));
+  EXPECT_THAT(text, HasSubstr("icount 0 of 604 (0.0%), 0 ns, pc 0x1000 <loop+0x0>\nnobody wrote 8 bytes"));
+  EXPECT_THAT(text, HasSubstr("149: interrupt 0x20 at 0x100b <loop+0xb>, handler 0x1100 <handler+0x0>\n"));
   EXPECT_THAT(text, HasSubstr("hindsight: \"nonsense\" is no monitor command"));
   EXPECT_THAT(text, Not(HasSubstr("$1"))) << "a failed command ends a script";
 }

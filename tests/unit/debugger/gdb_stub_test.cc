@@ -268,7 +268,7 @@ TEST_F(GdbStub, WithoutAProgramNoFileIsServed) {
 }
 
 TEST_F(GdbStub, MonitorSaysWhereItIsAndGoesThere) {
-  EXPECT_EQ(monitor("when"), "icount 0 of 604 (0.0%), 0 ns, pc 0x1000\nOK");
+  EXPECT_EQ(monitor("when"), "icount 0 of 604 (0.0%), 0 ns, pc 0x1000 <loop+0x0>\nOK");
   EXPECT_THAT(monitor("seek 100"), AllOf(HasSubstr("icount 100 of"), HasSubstr("maintenance flush")));
   EXPECT_EQ(icount(), 100U);
   EXPECT_THAT(monitor("mark half the middle of it"), HasSubstr("mark:half is icount 100"));
@@ -299,8 +299,10 @@ TEST_F(GdbStub, MonitorFindsTheLastWrite) {
   fake->seek({Icount(9), 0}).value();
   EXPECT_THAT(
       monitor("last-write 0xffff888000002000 4"),
-      AllOf(HasSubstr("7: wrote 8 bytes at physical 0x2000 by the instruction at 0x1003: 0x3, before 0x2"),
-            HasSubstr("monitor seek 7")));
+      AllOf(
+          HasSubstr(
+              "7: wrote 8 bytes at physical 0x2000 by the instruction at 0x1003 <loop+0x3>: 0x3, before 0x2"),
+          HasSubstr("monitor seek 7")));
   EXPECT_THAT(monitor("last-write physical 0x2000"), HasSubstr("7: wrote"));
   EXPECT_EQ(icount(), 9U);
 }
@@ -326,7 +328,8 @@ TEST_F(GdbStub, MonitorRefusesInOneLine) {
 TEST_F(GdbStub, MonitorStopsOnAnInterrupt) {
   EXPECT_EQ(monitor("stop-on interrupt 0x20"), "number 1: stop on interrupt 0x20\nOK");
   EXPECT_THAT(ask("c"), StartsWith("T0506:"));
-  EXPECT_THAT(link.shown, HasSubstr("149: interrupt 0x20 at 0x100b, handler 0x1100"));
+  EXPECT_THAT(link.shown,
+              HasSubstr("149: interrupt 0x20 at 0x100b <loop+0xb>, handler 0x1100 <handler+0x0>"));
   EXPECT_EQ(fake->pc().value, tests::FakeSession::kHandler);
   EXPECT_EQ(monitor("unstop 1"), "OK");
   EXPECT_THAT(ask("c"), StartsWith("T05replaylog:end;"));
