@@ -8,80 +8,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "replay/play/field_diff.h"
+
 namespace hindsight::replay::play {
 namespace {
 
-using capnp::DynamicList;
 using capnp::DynamicStruct;
-using capnp::DynamicValue;
 namespace store = traces::store;
-
-std::optional<FieldDifference> differs(DynamicValue::Reader expected, DynamicValue::Reader got);
-
-std::string text_of(DynamicValue::Reader value) {
-  switch (value.getType()) {
-    case DynamicValue::UINT:
-      return fmt::format("{:#x}", value.as<std::uint64_t>());
-    case DynamicValue::INT:
-      return fmt::format("{}", value.as<std::int64_t>());
-    case DynamicValue::BOOL:
-      return value.as<bool>() ? "true" : "false";
-    default:
-      break;
-  }
-  std::string text = kj::str(value).cStr();
-  constexpr std::size_t kMost = 80;
-  if (text.size() > kMost) text = text.substr(0, kMost) + "…";
-  return text;
-}
-
-std::string joined(const std::string& outer, const std::string& inner) {
-  if (inner.empty()) return outer;
-  return inner.front() == '[' ? outer + inner : outer + "." + inner;
-}
-
-std::optional<FieldDifference> list_differs(DynamicList::Reader expected, DynamicList::Reader got) {
-  if (expected.size() != got.size()) {
-    return FieldDifference{"", fmt::format("{} elements", expected.size()),
-                           fmt::format("{} elements", got.size())};
-  }
-  for (unsigned i = 0; i < expected.size(); ++i) {
-    if (auto found = differs(expected[i], got[i])) {
-      found->field = joined(fmt::format("[{}]", i), found->field);
-      return found;
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<FieldDifference> data_differs(capnp::Data::Reader expected, capnp::Data::Reader got) {
-  if (expected.size() != got.size()) {
-    return FieldDifference{"", fmt::format("{} bytes", expected.size()), fmt::format("{} bytes", got.size())};
-  }
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (expected[i] != got[i]) {
-      return FieldDifference{fmt::format("[{}]", i), fmt::format("{:#04x}", expected[i]),
-                             fmt::format("{:#04x}", got[i])};
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<FieldDifference> differs(DynamicValue::Reader expected, DynamicValue::Reader got) {
-  if (expected.getType() != got.getType()) return FieldDifference{"", text_of(expected), text_of(got)};
-  switch (expected.getType()) {
-    case DynamicValue::STRUCT:
-      return first_difference(expected.as<DynamicStruct>(), got.as<DynamicStruct>());
-    case DynamicValue::LIST:
-      return list_differs(expected.as<DynamicList>(), got.as<DynamicList>());
-    case DynamicValue::DATA:
-      return data_differs(expected.as<capnp::Data>(), got.as<capnp::Data>());
-    default:
-      break;
-  }
-  if (kj::str(expected) == kj::str(got)) return std::nullopt;
-  return FieldDifference{"", text_of(expected), text_of(got)};
-}
 
 /// The first difference between the state in the trace and the part as it is now.
 std::optional<FieldDifference> part_difference(const store::Bytes& state,
@@ -110,8 +43,8 @@ Divergence part_divergence(const store::PartDigest& expected, const store::PartD
   if (expected.state.empty()) return divergence;
   if (auto found = part_difference(expected.state, part)) {
     divergence.field = found->field;
-    divergence.expected = found->expected;
-    divergence.got = found->got;
+    divergence.expected = found->a;
+    divergence.got = found->b;
   }
   return divergence;
 }
@@ -204,30 +137,6 @@ std::optional<Divergence> parts_divergence(const store::Digest& expected, const 
 }
 
 }  // namespace
-
-std::optional<FieldDifference> first_difference(DynamicStruct::Reader expected, DynamicStruct::Reader got) {
-  for (const auto field : expected.getSchema().getFields()) {
-    const std::string name = field.getProto().getName().cStr();
-    const bool in_union = field.getProto().getDiscriminantValue() != capnp::schema::Field::NO_DISCRIMINANT;
-    if (in_union) {
-      const auto which = [&](DynamicStruct::Reader in) {
-        KJ_IF_MAYBE (active, in.which()) {
-          return *active == field;
-        }
-        return false;
-      };
-      if (which(expected) != which(got)) {
-        return FieldDifference{name, which(expected) ? "set" : "not set", which(got) ? "set" : "not set"};
-      }
-      if (!which(expected)) continue;
-    }
-    if (auto found = differs(expected.get(field), got.get(field))) {
-      found->field = joined(name, found->field);
-      return found;
-    }
-  }
-  return std::nullopt;
-}
 
 std::optional<Divergence> compare(const store::Digest& expected, const store::Digest& got,
                                   const engine::port::Machine& machine,

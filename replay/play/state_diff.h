@@ -3,8 +3,6 @@
 // Free functions; the run loop's thread, between run() calls. States in a trace are untrusted bytes.
 #pragma once
 
-#include <capnp/dynamic.h>
-
 #include <optional>
 #include <span>
 #include <string>
@@ -15,15 +13,6 @@
 #include "traces/store/records.h"
 
 namespace hindsight::replay::play {
-
-struct FieldDifference {
-  std::string field;  ///< "regs[3]", "fifo.head"
-  std::string expected, got;
-};
-
-/// The first field that differs, in schema order; none if all are equal.
-[[nodiscard]] std::optional<FieldDifference> first_difference(capnp::DynamicStruct::Reader expected,
-                                                              capnp::DynamicStruct::Reader got);
 
 /// Compares `expected`, from the trace, with `got`, which `digester` just took of `machine`.
 [[nodiscard]] std::optional<Divergence> compare(const traces::store::Digest& expected,
