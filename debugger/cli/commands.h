@@ -50,6 +50,13 @@ struct EventsOptions {
   bool json = false;
 };
 
+struct DiffOptions {
+  std::string a, b;  ///< TRACE, or TRACE@POSITION; of b also @POSITION
+  bool json = false;
+  std::uint64_t bytes = 256, ranges = 32;  ///< of memory, to show
+  std::string engine = "jit";
+};
+
 struct ExplainOptions {
   std::vector<std::string> bytes;  ///< hexadecimal
   unsigned mode = 64;              ///< 64, 32 or 16 bits
@@ -95,6 +102,8 @@ int gdb_command(const GdbOptions& options);
 int snapshot_command(const SnapshotOptions& options);
 /// Names a position in a trace, or lists the names when there is none to set.
 int mark_command(const MarkOptions& options);
+/// Prints what differs between two instants, or where two recordings part.
+int diff_command(const DiffOptions& options);
 /// Prints what becomes of instructions: decode row, IR, IR after each pass, host code.
 int explain_command(const ExplainOptions& options);
 

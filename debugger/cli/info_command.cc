@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/json_text.h"
 #include "replay/play/divergence.h"
 #include "traces/store/trace_reader.h"
 
@@ -19,29 +20,6 @@ int complain(const Error& failure) {
 
 std::string channel_name(std::uint16_t channel) {
   return replay::play::channel_name(static_cast<engine::port::Channel>(channel));
-}
-
-/// A JSON string. What is not printable ASCII becomes \u00XX.
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      out += fmt::format("\\u{:04x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
-std::string hex(std::span<const std::byte> data) {
-  std::string out;
-  for (const std::byte byte : data) out += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
-  return out;
 }
 
 std::string end_text(const store::TraceReader& trace) {

@@ -22,6 +22,22 @@ constexpr const char* kExitCodes =
     "  2  a wrong command line\n"
     "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
 
+constexpr const char* kDiffHelp =
+    "With positions: what differs between two instants, of one trace or of two: registers, every\n"
+    "field of every device, memory by pages and bytes, kernel variables by name.\n"
+    "  hindsight diff boot.trace@1000000 boot.trace@end\n"
+    "  hindsight diff boot.trace@50% @mark:panic\n"
+    "A position is an icount, ICOUNT+DELIVERY (after so many exceptions and interrupts there), N%,\n"
+    "begin, end, mark:NAME or event:N.\n\n"
+    "Without: where two recordings of the same machine part: the last instant at which they agree,\n"
+    "the instruction, what came from outside, what differs right after, and what became of it.\n"
+    "  hindsight diff good.trace bad.trace\n\n"
+    "Exit codes:\n"
+    "  0  nothing differs\n"
+    "  1  something differs, one trace is a prefix of the other, or the machines are not the same\n"
+    "  2  a wrong command line, or no such position\n"
+    "  3  a bad trace, or the host failed\n";
+
 /// Turns "512M" into bytes, in place; a complaint if it is no size of RAM.
 std::string read_size(std::string& text) {
   constexpr std::uint64_t kLeast = std::uint64_t{16} << 20, kMost = std::uint64_t{1} << 40;
@@ -194,6 +210,17 @@ int dispatch(int argc, char** argv) {
   add_look(*mark, marking.look);
   mark->add_option("name", marking.name, "the mark's name; replaced if there is one");
   mark->add_option("note", marking.note, "what there is to say of it");
+  DiffOptions differing;
+  auto* diff =
+      app.add_subcommand("diff", "say what differs between two instants, or where two recordings part");
+  diff->add_option("a", differing.a, "TRACE, or TRACE@POSITION")->required();
+  diff->add_option("b", differing.b, "likewise; @POSITION alone is another instant of the first trace")
+      ->required();
+  diff->add_flag("--json", differing.json, "one JSON object a line");
+  diff->add_option("--bytes", differing.bytes, "how many bytes of memory to show")->capture_default_str();
+  diff->add_option("--pages", differing.ranges, "how many ranges of pages to show")->capture_default_str();
+  add_engine(*diff, differing.engine);
+  diff->footer(kDiffHelp);
 
   std::string isa;
   ExplainOptions explaining;
@@ -229,6 +256,7 @@ int dispatch(int argc, char** argv) {
   if (*gdb) return gdb_command(serving);
   if (*snapshot) return snapshot_command(snapshots);
   if (*mark) return mark_command(marking);
+  if (*diff) return diff_command(differing);
   if (*info) return info_command(info_trace, info_json);
   return events_command(listing);
 }
