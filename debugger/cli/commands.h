@@ -78,6 +78,12 @@ struct GdbOptions {
   std::string listen = "127.0.0.1:1234";
 };
 
+struct ShowOptions {
+  LookOptions look;
+  std::string topic;               ///< one of show_topics()
+  std::vector<std::string> words;  ///< what the topic wants to know
+};
+
 struct SnapshotOptions {
   LookOptions look;
   std::uint64_t every = 0;  ///< instructions between snapshots; 0: only one, at look.at
@@ -98,6 +104,10 @@ int info_command(const std::string& trace, bool json);
 int events_command(const EventsOptions& options);
 /// Serves a trace to gdb until interrupted.
 int gdb_command(const GdbOptions& options);
+/// Prints what the machine holds at some position.
+int show_command(const ShowOptions& options);
+/// "registers, stack, …".
+std::string show_topics();
 /// Adds snapshots to a trace.
 int snapshot_command(const SnapshotOptions& options);
 /// Names a position in a trace, or lists the names when there is none to set.

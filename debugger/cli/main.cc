@@ -200,6 +200,13 @@ int dispatch(int argc, char** argv) {
   add_look(*gdb, serving.look);
   gdb->add_option("--listen", serving.listen, "127.0.0.1:PORT (0: any free one) or unix:PATH")
       ->capture_default_str();
+  ShowOptions showing;
+  auto* show = app.add_subcommand("show", "print what the machine holds at one position");
+  add_look(*show, showing.look);
+  show->add_option("what", showing.topic, show_topics())->required();
+  show->add_option("words", showing.words,
+                   "memory ADDRESS [LENGTH], walk ADDRESS, state [PART]; an address is a number, a symbol, "
+                   "symbol+offset or (of memory) phys:NUMBER");
   SnapshotOptions snapshots;
   auto* snapshot = app.add_subcommand("snapshot", "add snapshots to a trace, so that seeking starts near");
   add_look(*snapshot, snapshots.look);
@@ -254,6 +261,7 @@ int dispatch(int argc, char** argv) {
   if (*verify) return verify_command(replaying);
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);
+  if (*show) return show_command(showing);
   if (*snapshot) return snapshot_command(snapshots);
   if (*mark) return mark_command(marking);
   if (*diff) return diff_command(differing);

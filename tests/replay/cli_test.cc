@@ -171,6 +171,35 @@ TEST_F(CommandLine, TraceExecPrintsEachInstructionOfARangeWithWhatItChanged) {
   EXPECT_EQ(hindsight("replay --trace-exec 5..5 " + path("t.trace")).code, 2);
 }
 
+TEST_F(CommandLine, ShowPrintsWhatTheMachineHoldsAtAPosition) {
+  ASSERT_EQ(hindsight(record()).code, 0);
+  const std::string show = "show " + path("t.trace");
+  const Outcome registers = hindsight(show + " registers --at 101");
+  EXPECT_EQ(registers.code, 0) << registers.text;
+  EXPECT_THAT(registers.text, HasSubstr("rip            0000000000100005"));
+  EXPECT_THAT(registers.text, HasSubstr("rcx            000000000001866e"));
+  EXPECT_THAT(hindsight(show + " memory phys:0x100000 5").text,
+              HasSubstr("0000000000100000  b9 a0 86 01 00"));
+  EXPECT_THAT(hindsight(show + " walk 0x100000").text, HasSubstr("is physical 000000100000"));
+  EXPECT_THAT(hindsight(show + " state pit").text, HasSubstr("pit.channels[0].mode = "));
+  EXPECT_EQ(hindsight(show + " state nothing").code, 2);
+  EXPECT_EQ(hindsight(show + " everything").code, 2);
+  EXPECT_EQ(hindsight(show + " memory phys:0xffffffffff").code, 3);
+  EXPECT_EQ(hindsight(show + " registers --at nowhere").code, 3);
+}
+
+TEST_F(CommandLine, AMarkNamesAPositionForEveryCommandThatTakesOne) {
+  ASSERT_EQ(hindsight(record()).code, 0);
+  const Outcome set = hindsight("mark " + path("t.trace") + " counting 'in the loop' --at 101");
+  EXPECT_EQ(set.code, 0) << set.text;
+  EXPECT_THAT(hindsight("mark " + path("t.trace")).text, HasSubstr("101  counting  in the loop"));
+  EXPECT_THAT(hindsight("show " + path("t.trace") + " registers --at mark:counting").text,
+              HasSubstr("rip            0000000000100005"));
+  EXPECT_EQ(hindsight("snapshot " + path("t.trace") + " --at mark:counting").code, 0);
+  EXPECT_THAT(hindsight("info " + path("t.trace")).text, HasSubstr("snapshots     1"));
+  EXPECT_EQ(hindsight("verify " + path("t.trace")).code, 0);
+}
+
 TEST_F(CommandLine, AnInterruptedVerifyIsNoSuccessAndSkipsTheRest) {
   write("kernel", pvh_kernel({0xeb, 0xfe}));  // jmp .
   // long enough to be still at it when the signal comes; --foreground sends one signal, a second would kill
