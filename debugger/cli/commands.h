@@ -94,6 +94,17 @@ struct MarkOptions {
   std::string name, note;
 };
 
+struct QueryOptions {
+  LookOptions look;      ///< at: where addresses are translated
+  std::string question;  ///< "last-write", "writes", "changes", "calls" or "events"
+  std::string subject;   ///< an address or a function
+  std::string from = "begin", to = "end";
+  std::uint64_t limit = 100;  ///< answers; 0: all
+  bool json = false;
+  bool returns = false;
+  std::vector<std::string> kinds;
+};
+
 /// Records when options.trace is set, else only runs.
 int run_command(const RunOptions& options);
 /// Plays one trace again, showing what the guest printed.
@@ -114,6 +125,7 @@ int snapshot_command(const SnapshotOptions& options);
 int mark_command(const MarkOptions& options);
 /// Prints what differs between two instants, or where two recordings part.
 int diff_command(const DiffOptions& options);
+int query_command(const QueryOptions& options);
 /// Prints what becomes of instructions: decode row, IR, IR after each pass, host code.
 int explain_command(const ExplainOptions& options);
 

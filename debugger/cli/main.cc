@@ -7,6 +7,7 @@
 
 #include "debugger/cli/commands.h"
 #include "debugger/cli/engine_spec.h"
+#include "debugger/cli/query_options.h"
 #include "debugger/cli/trace_exec.h"
 #include "engine/base/log.h"
 #include "engine/base/types.h"
@@ -228,6 +229,10 @@ int dispatch(int argc, char** argv) {
   diff->add_option("--pages", differing.ranges, "how many ranges of pages to show")->capture_default_str();
   add_engine(*diff, differing.engine);
   diff->footer(kDiffHelp);
+  QueryOptions asking;
+  auto* query = app.add_subcommand("query", "ask what happened in a trace, and when");
+  add_look(*query, asking.look);
+  add_query(*query, asking);
 
   std::string isa;
   ExplainOptions explaining;
@@ -259,6 +264,7 @@ int dispatch(int argc, char** argv) {
   if (*record || *only_run) return run_command(run);
   if (*replay) return replay_command(replaying);
   if (*verify) return verify_command(replaying);
+  if (*query) return query_command(asking);
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);
   if (*show) return show_command(showing);

@@ -316,7 +316,8 @@ void Machine::note_delivery(std::uint64_t pc, bool interrupt, std::uint8_t vecto
                           .handler = GuestVirt{cpu_.pc},
                           .interrupt = interrupt,
                           .vector = vector,
-                          .error_code = error_code},
+                          .error_code = error_code,
+                          .stack = guest_.stack_pointer(cpu_)},
                          icount());
 }
 
@@ -348,12 +349,16 @@ bool Machine::step_alone() {
 }
 
 void Machine::note_transfer(const ir::Block& block, port::Position at, std::uint64_t pc) {
-  observation_.transferred(
-      {.kind = block.transfer == ir::Transfer::call ? port::Transfer::Kind::call : port::Transfer::Kind::ret,
-       .at = at,
-       .from = GuestVirt{pc},
-       .to = GuestVirt{cpu_.pc},
-       .stack = guest_.stack_pointer(cpu_)});
+  using Kind = port::Transfer::Kind;
+  const Kind kind = block.transfer == ir::Transfer::call    ? Kind::call
+                    : block.transfer == ir::Transfer::ret   ? Kind::ret
+                    : block.transfer == ir::Transfer::enter ? Kind::enter
+                                                            : Kind::leave;
+  observation_.transferred({.kind = kind,
+                            .at = at,
+                            .from = GuestVirt{pc},
+                            .to = GuestVirt{cpu_.pc},
+                            .stack = guest_.stack_pointer(cpu_)});
 }
 
 const ir::Block* Machine::single_step_block() {

@@ -41,7 +41,7 @@ struct LiftRequest {
   /// block of its own (the block stops before it).
   bool (*is_io_site)(const void* context, std::uint32_t page_offset);
   const void* io_context;
-  bool part_transfers = false;  ///< calls and returns are blocks of their own
+  bool part_transfers = false;  ///< what a call stack is made of are blocks of their own
 };
 
 enum class LiftOutcome : std::uint8_t {

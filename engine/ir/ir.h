@@ -87,7 +87,7 @@ struct Inst {
 };
 
 /// Whether an instruction is part of what a call stack is made of.
-enum class Transfer : std::uint8_t { none, call, ret };
+enum class Transfer : std::uint8_t { none, call, ret, enter, leave };
 
 /// One guest basic block. Holds 1 to kMaxInsns guest instructions and ends with exactly one kEnds operation.
 struct Block {

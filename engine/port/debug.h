@@ -61,11 +61,17 @@ struct Delivery {
   bool interrupt = false;
   std::uint8_t vector = 0;
   std::optional<std::uint32_t> error_code;
+  std::uint64_t stack = 0;  ///< the stack pointer after it
 };
 
 /// A control transfer that a call stack is made of, after it happened.
 struct Transfer {
-  enum class Kind : std::uint8_t { call, ret };
+  enum class Kind : std::uint8_t {
+    call,
+    ret,
+    enter,  ///< an instruction that calls the system: SYSCALL, SYSENTER, INT
+    leave   ///< one that ends such a call, or an exception's or interrupt's handler: SYSRET, SYSEXIT, IRET
+  };
   Kind kind = Kind::call;
   Position at;  ///< before the instruction
   GuestVirt from, to;
@@ -99,7 +105,7 @@ struct Interests {
   std::vector<WatchRange> ranges;
   bool deliveries = false;
   bool devices = false;    ///< every access to a device register
-  bool transfers = false;  ///< every call and return; slow
+  bool transfers = false;  ///< every Transfer; slow
 };
 
 /// One linear page as the page tables map it now.

@@ -38,6 +38,8 @@ class Runner final {
   /// Runs on to the first position of `to`, watching for `interests`.
   Result<RunEnd> watch(const engine::port::Interests& interests, engine::port::Observer& observer, Icount to,
                        const std::function<void(double)>& progress = {});
+  /// Where outputs are shown as well; nullptr: nowhere.
+  void show_outputs(engine::port::OutputSink* sink) { player_->echo_to(sink); }
   /// Runs on to just after the next delivery (`observed`), or to `to`.
   Result<RunEnd> run_to_delivery(Icount to);
   /// Runs on to `to` and says how many deliveries there were on the way.

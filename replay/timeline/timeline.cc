@@ -6,6 +6,7 @@
 
 #include "replay/timeline/runner.h"
 #include "replay/timeline/scan.h"
+#include "replay/timeline/survey.h"
 
 namespace hindsight::replay::timeline {
 
@@ -152,6 +153,14 @@ class Timeline::Impl final {
     return scan.all(intervals, visit);
   }
 
+  Status observe(const engine::port::Interests& interests, Position from, Position to,
+                 const OnlookerFactory& make, const std::function<bool(Onlooker&)>& done) {
+    const std::vector<Interval> intervals =
+        cut(std::max(from, first_), std::min(to, last_), ladder_.positions());
+    if (const Status ready = prepare(intervals.size()); !ready) return ready;
+    return Survey(interests, make, runners(intervals.size()), progress_).run(intervals, done);
+  }
+
   void interrupt() {
     for (std::size_t i = 0; i < runner_count_.load(); ++i) runners_[i]->interrupt();
   }
@@ -246,6 +255,14 @@ Result<std::optional<Hit>> Timeline::last_hit(const std::vector<Condition>& cond
   if (!back) return back.failure();
   if (interrupted) return error("interrupted");
   return hit;
+}
+
+Status Timeline::observe(const engine::port::Interests& interests, Position from, Position to,
+                         const OnlookerFactory& make, const std::function<bool(Onlooker&)>& done) {
+  const Position here = now();
+  if (const Status observed = impl_->observe(interests, from, to, make, done); !observed) return observed;
+  const Result<Move> back = impl_->seek(here, false);
+  return back ? Status(Done{}) : Status(back.failure());
 }
 
 void Timeline::interrupt() { impl_->interrupt(); }

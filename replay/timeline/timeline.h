@@ -30,6 +30,9 @@ class ReplayMachine {
   virtual ~ReplayMachine() = default;
   virtual engine::port::Machine& machine() = 0;
 };
+class Onlooker;
+/// Makes what looks at one piece of history (survey.h). Any thread.
+using OnlookerFactory = std::function<std::unique_ptr<Onlooker>()>;
 /// Builds the machine of `trace`, asking `player`. Any thread; each call makes another machine.
 using MachineFactory = std::function<Result<std::unique_ptr<ReplayMachine>>(traces::store::TraceReader& trace,
                                                                             play::Player& player)>;
@@ -86,6 +89,11 @@ class Timeline {
               const std::function<bool(const Hit&)>& visit);
   /// The last hit in [from, to). The cursor stays.
   Result<std::optional<Hit>> last_hit(const std::vector<Condition>& conditions, Position from, Position to);
+
+  /// Shows [from, to) to onlookers, one of `make`'s for each piece that it is cut into; see survey.h. The
+  /// cursor stays.
+  Status observe(const engine::port::Interests& interests, Position from, Position to,
+                 const OnlookerFactory& make, const std::function<bool(Onlooker&)>& done);
 
   /// Puts a snapshot of the cursor into the trace.
   Status keep_snapshot();

@@ -104,6 +104,9 @@ enum RowFlags : std::uint32_t {
   kModRm = 512,          ///< has a ModRM byte though no operand says so
   kCall = 2048,          ///< a near call
   kReturn = 4096,        ///< a near return
+  kEnter = 8192,         ///< calls the system
+  kLeave = 16384,        ///< returns from a call of the system, an exception or an interrupt
+  kTransfers = kCall | kReturn | kEnter | kLeave,
 };
 
 /// What must match besides map and opcode.

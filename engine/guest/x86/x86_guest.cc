@@ -40,6 +40,21 @@ bool is_alone(const Decoded& d) {
   return (d.row->flags & kAlone) != 0 || ((d.row->flags & kString) != 0 && d.rep != 0);
 }
 
+ir::Transfer transfer_of(std::uint32_t row_flags) {
+  switch (row_flags & kTransfers) {
+    case kCall:
+      return ir::Transfer::call;
+    case kReturn:
+      return ir::Transfer::ret;
+    case kEnter:
+      return ir::Transfer::enter;
+    case kLeave:
+      return ir::Transfer::leave;
+    default:
+      return ir::Transfer::none;
+  }
+}
+
 }  // namespace
 
 X86Guest::X86Guest()
@@ -91,15 +106,12 @@ ir::LiftOutcome X86Guest::lift(const ir::LiftRequest& request, ir::Block& out) {
     const DecodeStatus status = decoder_.decode(bytes, mode_bits, decoded);
     if (first && status == DecodeStatus::truncated) return ir::LiftOutcome::fetch_beyond;
     const std::uint32_t row_flags = decoded.row != nullptr ? decoded.row->flags : 0;
-    const bool parted = request.part_transfers && (row_flags & (kCall | kReturn)) != 0;
+    const bool parted = request.part_transfers && (row_flags & kTransfers) != 0;
     // What faults for sure, crosses into the next page or wants a block of its own starts a new block.
     if (!first && (status != DecodeStatus::ok || offset + decoded.length > kPageSize || is_alone(decoded) ||
                    is_io_site(offset) || parted))
       break;
-    if (first && status == DecodeStatus::ok)
-      out.transfer = (row_flags & kCall) != 0     ? ir::Transfer::call
-                     : (row_flags & kReturn) != 0 ? ir::Transfer::ret
-                                                  : ir::Transfer::none;
+    if (first && status == DecodeStatus::ok) out.transfer = transfer_of(row_flags);
     builder.insn_start(offset, out.insn_count++);
     out.byte_length = offset + decoded.length - start;
     if (status != DecodeStatus::ok) {

@@ -35,6 +35,7 @@ const Room kRooms[] = {
     {"replay/", {"engine/", "traces/"}},
     {"debugger/session/", {"engine/", "traces/", "replay/", "debugger/symbols/"}},
     {"debugger/symbols/", {"engine/", "traces/", "replay/"}},
+    {"debugger/query/", {"engine/", "traces/", "replay/", "debugger/session/", "debugger/symbols/"}},
     {"debugger/gdb/", {"engine/base/", "debugger/session/"}},
     {"debugger/ui/", {"engine/base/", "debugger/session/"}},
     {"debugger/cli/", {"engine/", "devices/", "traces/", "replay/", "debugger/"}},
