@@ -43,6 +43,13 @@ struct ReplayCommandOptions {
   std::uint64_t verify_every = 0;
 };
 
+struct VerifyOptions {
+  ReplayCommandOptions replay;  ///< traces: also folders
+  unsigned jobs = 0;            ///< traces at once; 0: one for each core
+  double time_limit = 0;        ///< seconds for each trace; 0: any
+  std::string junit, json;      ///< files for the results; empty: none
+};
+
 struct EventsOptions {
   std::string trace;
   std::uint64_t from = 0, to = ~std::uint64_t{0};
@@ -109,8 +116,8 @@ struct QueryOptions {
 int run_command(const RunOptions& options);
 /// Plays one trace again, showing what the guest printed.
 int replay_command(const ReplayCommandOptions& options);
-/// Plays every trace with all checks and prints one line for each.
-int verify_command(const ReplayCommandOptions& options);
+/// Plays every trace with all checks, side by side, and tells of each what came of it.
+int verify_command(const VerifyOptions& options);
 int info_command(const std::string& trace, bool json);
 int events_command(const EventsOptions& options);
 /// Serves a trace to gdb until interrupted.

@@ -8,6 +8,7 @@
 #include "debugger/cli/commands.h"
 #include "debugger/cli/engine_spec.h"
 #include "debugger/cli/query_options.h"
+#include "debugger/cli/regression_options.h"
 #include "debugger/cli/trace_exec.h"
 #include "engine/base/log.h"
 #include "engine/base/types.h"
@@ -19,7 +20,7 @@ constexpr const char* kExitCodes =
     "Exit codes:\n"
     "  0  done; the replay agrees with the recording\n"
     "  1  a divergence, or the guest failed (it shut down, hung for ever, or left its\n"
-    "     script), or verify was interrupted\n"
+    "     script), or verify was interrupted or ran out of time\n"
     "  2  a wrong command line\n"
     "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
 
@@ -177,9 +178,10 @@ int dispatch(int argc, char** argv) {
   replay->add_option("trace", replaying.traces, "the trace")->required()->expected(1);
   add_replay_options(*replay, replaying);
   add_trace_exec(*replay, replaying.trace_exec);
-  auto* verify = app.add_subcommand("verify", "play traces again and check everything");
-  verify->add_option("traces", replaying.traces, "the traces")->required();
-  add_replay_options(*verify, replaying);
+  VerifyOptions verifying;
+  auto* verify = app.add_subcommand("verify", "play traces again, side by side, and check everything");
+  add_verify(*verify, verifying);
+  add_replay_options(*verify, verifying.replay);
 
   std::string info_trace;
   bool info_json = false;
@@ -263,7 +265,7 @@ int dispatch(int argc, char** argv) {
   }
   if (*record || *only_run) return run_command(run);
   if (*replay) return replay_command(replaying);
-  if (*verify) return verify_command(replaying);
+  if (*verify) return verify_command(verifying);
   if (*query) return query_command(asking);
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);

@@ -205,11 +205,12 @@ TEST_F(CommandLine, AnInterruptedVerifyIsNoSuccessAndSkipsTheRest) {
   // long enough to be still at it when the signal comes; --foreground sends one signal, a second would kill
   ASSERT_EQ(hindsight(record("--stop-at 1000000000")).code, 0);
   const Outcome verified = run("timeout --foreground --preserve-status -s INT 0.8 " HINDSIGHT_EXECUTABLE
-                               " verify --engine interp " +
+                               " verify --jobs 1 --engine interp " +
                                path("t.trace") + " " + path("absent"));
   EXPECT_EQ(verified.code, 1);
   EXPECT_THAT(verified.text, HasSubstr("t.trace: INTERRUPTED: "));
   EXPECT_THAT(verified.text, Not(HasSubstr("absent")));
+  EXPECT_THAT(verified.text, HasSubstr("2 traces: 1 interrupted, 1 not run\n"));
 }
 
 TEST_F(CommandLine, ACpuThatShutsDownIsAFailedGuest) {

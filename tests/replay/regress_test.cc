@@ -1,0 +1,111 @@
+// The commands that make regression tests of traces, on the golden trace: its kernel echoes what is typed,
+// with sums of what it computed and of the time.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/replay/guest_harness.h"
+
+namespace hindsight::tests {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using traces::store::Bytes;
+using traces::store::Event;
+
+constexpr const char* kGolden = HINDSIGHT_GOLDEN "/serial_v1.trace";
+
+/// Needs no guest but the golden trace's.
+class Regress : public GuestTest {
+ protected:
+  void SetUp() override {}
+
+  static std::string contents(const std::string& file) {
+    std::ostringstream text;
+    text << std::ifstream(file).rdbuf();
+    return text.str();
+  }
+  /// The golden trace with another byte typed at the end.
+  void write_diverging(const std::string& name) const {
+    copy_trace(kGolden, path(name), [](Event& event, Bytes& payload) {
+      if (event.size == 1 && payload[0] == std::byte{'.'}) payload[0] = std::byte{'x'};
+    });
+  }
+};
+
+class Verify : public Regress {};
+
+TEST_F(Verify, TakesFoldersAndTellsInAlphabeticalOrderHoweverManyAtOnce) {
+  fs::create_directories(path("traces/b"));
+  fs::copy_file(kGolden, path("traces/a.trace"));
+  fs::copy_file(kGolden, path("traces/b/c.hst"));
+  write("traces/d.trace", "my notes");
+  fs::copy_file(kGolden, path("traces/e.trace"));
+  write("traces/notes.txt", "no trace");
+  for (const char* jobs : {"1", "3"}) {
+    const Outcome verified = hindsight({"verify", "--jobs", jobs, path("traces")});
+    EXPECT_EQ(verified.code, 3);
+    const std::string& text = verified.text;
+    EXPECT_THAT(text, StartsWith(path("traces/a.trace") + ": ok: 341,377 instructions replayed"));
+    EXPECT_LT(text.find("b/c.hst: ok"), text.find("d.trace: BAD: "));
+    EXPECT_LT(text.find("d.trace: BAD: "), text.find("e.trace: ok"));
+    EXPECT_THAT(text, AllOf(HasSubstr("\n4 traces: 3 ok, 1 bad\n"), Not(HasSubstr("notes.txt"))));
+  }
+}
+
+TEST_F(Verify, AFolderWithoutTracesIsAMistakeAndNoSuccess) {
+  fs::create_directories(path("empty"));
+  const Outcome verified = hindsight({"verify", path("empty")});
+  EXPECT_EQ(verified.code, 3);
+  EXPECT_THAT(verified.text, HasSubstr("empty: a folder with traces expected (*.trace, *.hst)\n"));
+}
+
+TEST_F(Verify, ADivergenceIsToldWithThePlaceToLookAndGoesIntoTheResultFiles) {
+  write_diverging("x.trace");
+  const Outcome verified =
+      hindsight({"verify", "--junit", path("r.xml"), "--json", path("r.json"), path("x.trace"), kGolden});
+  EXPECT_EQ(verified.code, 1);
+  EXPECT_THAT(verified.text,
+              AllOf(HasSubstr("x.trace: DIVERGED: diverged at icount "), HasSubstr("output serial0"),
+                    HasSubstr("\n    to look: hindsight gdb " + path("x.trace") + " --at 340000\n"),
+                    HasSubstr("2 traces: 1 ok, 1 diverged\n")));
+  EXPECT_THAT(contents(path("r.xml")),
+              AllOf(HasSubstr("tests=\"2\" failures=\"1\" errors=\"0\""),
+                    HasSubstr("<failure type=\"diverged\" message=\"diverged at icount 34")));
+  EXPECT_THAT(contents(path("r.json")), AllOf(HasSubstr("\"counts\":{\"ok\":1,\"diverged\":1,"),
+                                              HasSubstr("\"component\":\"output serial0\"")));
+}
+
+TEST_F(Verify, ATraceThatTakesTooLongHasFailedAndTheOthersGoOn) {
+  write("kernel.S",
+        ".section .note.pvh, \"a\", @note\n.long 4, 4, 18\n.asciz \"Xen\"\n.long s\n.text\n"
+        ".globl s\n.code32\ns: jmp s\n");
+  const Outcome built =
+      run({"sh", "-c",
+           "as --64 -o " + path("k.o") + " " + path("kernel.S") +
+               " && ld -N -static -Ttext=0x100000 -e s -o " + path("k") + " " + path("k.o")});
+  if (built.code != 0) GTEST_SKIP() << "binutils are needed: " << built.text;
+  ASSERT_EQ(hindsight({"record", "-o", path("long.trace"), "--kernel", path("k"), "--memory", "16M",
+                       "--stop-at", "2000000000", "--snapshot-every", "0"})
+                .code,
+            0);
+  const Outcome verified = hindsight({"verify", "--engine", "interp", "--time-limit", "0.5", "--junit",
+                                      path("r.xml"), path("long.trace"), kGolden});
+  EXPECT_EQ(verified.code, 1);
+  EXPECT_THAT(verified.text, AllOf(HasSubstr("long.trace: TIMEOUT: not done within 0.5 s: at icount "),
+                                   HasSubstr(" of 2,000,000,000\n"), HasSubstr("serial_v1.trace: ok: ")));
+  EXPECT_THAT(contents(path("r.xml")), HasSubstr("<failure type=\"timed out\""));
+}
+
+TEST_F(Verify, AResultFileThatCannotBeWrittenIsToldBeforeTheWork) {
+  const Outcome verified = hindsight({"verify", "--junit", path("absent/r.xml"), kGolden});
+  EXPECT_EQ(verified.code, 3);
+  EXPECT_THAT(verified.text, AllOf(HasSubstr("absent/r.xml: cannot write: "), Not(HasSubstr(": ok: "))));
+}
+
+}  // namespace
+}  // namespace hindsight::tests

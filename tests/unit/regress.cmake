@@ -1,0 +1,2 @@
+# What the commands for regression tests do without a machine; the commands are tested in tests/replay.
+hindsight_test(verify_report_test SOURCES cli/verify_report_test.cc DEPS debugger_cli)
