@@ -74,6 +74,8 @@ const std::vector<Monitor::Command>& Monitor::commands() {
        "stop-on exception|interrupt [VECTOR] | device [NAME] [read|write]",
        "stop there, both ways, until this connection ends"},
       {"unstop", 0, 1, &Monitor::unstop, "unstop [NUMBER]", "forget one stop-on, or all"},
+      {"step-interrupts", 1, 1, &Monitor::step_interrupts, "step-interrupts over|into",
+       "whether a step shows what interrupts the code at hand (over)"},
       {"branch", 1, 1, &Monitor::branch, "branch FILE", "let the guest run on from here, recorded as FILE"},
   };
   return kCommands;
@@ -299,6 +301,12 @@ Monitor::Answer Monitor::unstop(const Words& words) {
   if (found == stops_.end()) return error("\"{}\" is the number of no stop-on", words[0]);
   session_.remove(found->id);
   stops_.erase(found);
+  return std::string();
+}
+
+Monitor::Answer Monitor::step_interrupts(const Words& words) {
+  if (words[0] != "over" && words[0] != "into") return error("\"{}\": over or into was expected", words[0]);
+  stepper_.into_interrupts = words[0] == "into";
   return std::string();
 }
 

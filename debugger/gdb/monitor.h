@@ -8,14 +8,16 @@
 #include <vector>
 
 #include "debugger/gdb/link.h"
+#include "debugger/gdb/stepper.h"
 #include "debugger/session/session.h"
 
 namespace hindsight::debugger::gdb {
 
 class Monitor final {
  public:
-  /// Both are borrowed and outlive this.
-  Monitor(session::Session& session, Link& link) : session_(session), link_(link) {}
+  /// All are borrowed and outlive this.
+  Monitor(session::Session& session, Link& link, Stepper& stepper)
+      : session_(session), link_(link), stepper_(stepper) {}
   ~Monitor() { clear(); }
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
@@ -51,6 +53,7 @@ class Monitor final {
   Answer marks(const Words&);
   Answer stop_on(const Words& words);
   Answer unstop(const Words& words);
+  Answer step_interrupts(const Words& words);
 
   Answer moved(const Result<session::Stop>& stop);
 
@@ -61,6 +64,7 @@ class Monitor final {
 
   session::Session& session_;
   Link& link_;
+  Stepper& stepper_;
   std::vector<StopOn> stops_;
 };
 

@@ -51,7 +51,8 @@ Stub::Stub(session::Session& session, const Registers& registers, ProgramFileMak
       link_(link),
       program_file_(std::move(program_file)),
       stop_points_(session, registers),
-      monitor_(session, link) {}
+      stepper_(session, stop_points_),
+      monitor_(session, link, stepper_) {}
 
 Reply Stub::handle(std::string_view packet) {
   Reply reply = answer(packet);
@@ -226,7 +227,7 @@ std::string Stub::resume(std::string_view actions) {
 }
 
 std::string Stub::step(Direction direction) {
-  return stop_reply(link_.move([&] { return session_.step(direction); }));
+  return stop_reply(link_.move([&] { return stepper_.step(direction); }));
 }
 
 std::string Stub::run(Direction direction) {
@@ -239,7 +240,7 @@ std::string Stub::step_range(std::string_view range) {
   if (!first || !end) return std::string(kMalformed);
   return stop_reply(link_.move([&]() -> Result<Stop> {
     for (;;) {
-      auto stop = session_.step(Direction::forward);
+      auto stop = stepper_.step(Direction::forward);
       if (!stop || stop->kind != StopKind::arrived || stop->hit) return stop;
       const std::uint64_t pc = session_.pc().value;
       if (pc < *first || pc >= *end || stop_points_.breaks_at(pc)) return stop;

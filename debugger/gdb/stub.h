@@ -2,8 +2,7 @@
 // appendix E). Knows nothing of sockets and frames. Made anew for each client; the session and its cursor
 // stay when a client leaves, its breakpoints do not. One thread.
 //
-// The past can be looked at from all sides but not changed: writes of registers and memory are refused. A
-// step is one Position: an instruction, or the delivery of an interrupt or exception.
+// The past can be looked at from all sides but not changed: writes of registers and memory are refused.
 #pragma once
 
 #include <optional>
@@ -14,6 +13,7 @@
 #include "debugger/gdb/monitor.h"
 #include "debugger/gdb/program_file.h"
 #include "debugger/gdb/registers.h"
+#include "debugger/gdb/stepper.h"
 #include "debugger/gdb/stop_points.h"
 #include "debugger/session/session.h"
 
@@ -56,6 +56,7 @@ class Stub final {
   Link& link_;
   ProgramFile program_file_;
   StopPoints stop_points_;
+  Stepper stepper_;
   Monitor monitor_;
 };
 

@@ -292,6 +292,25 @@ TEST_F(GdbOnTheFaultyModule, StepsThroughSourceLinesBothWays) {
   EXPECT_THAT(said[15], ContainsRegex("= (7|15)\n"));
 }
 
+TEST_F(GdbOnTheFaultyModule, StepsOverTheInterruptThatCorruptsUnlessAskedToGoInto) {
+  serve(trace_);
+  // The story ends in the tick; back to the function that it interrupts, in line 113.
+  const std::size_t first = story({}).size();
+  const Answers said =
+      gdb(story({"tbreak ring_swap", "reverse-continue", "next 5", "next", "next", "next", "p ring.fill",
+                 "reverse-next", "reverse-next", "reverse-next", "reverse-next",
+                 "monitor step-interrupts into", "next", "next", "backtrace"}));
+  EXPECT_THAT(said[first + 2], HasSubstr("full->worst = ring_worst(full);"));
+  EXPECT_THAT(said[first + 3], HasSubstr("return worst;"));
+  EXPECT_THAT(said[first + 4], HasSubstr("spin_unlock(&ring.lock);"));
+  EXPECT_THAT(said[first + 6], HasSubstr("= 0\n"));
+  EXPECT_EQ(said[first + 7], said[first + 4]);
+  EXPECT_EQ(said[first + 8], said[first + 3]);
+  EXPECT_EQ(said[first + 9], said[first + 2]);
+  EXPECT_THAT(said[first + 10], HasSubstr("full->count = READ_ONCE(ring.fill);"));
+  EXPECT_THAT(said[first + 14], AllOf(HasSubstr("<signal handler called>"), HasSubstr("ring_swap (")));
+}
+
 TEST_F(GdbOnTheFaultyModule, WatchesReadsAndConditionsOnVariables) {
   serve(trace_);
   const Answers said =

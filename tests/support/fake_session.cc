@@ -208,7 +208,8 @@ std::optional<Hit> FakeSession::met_after(std::size_t moment) const {
       return hit;
     }
     const auto& delivery = condition.what.delivery;
-    if (delivery && now.delivery && delivery->interrupts && delivery->vectors[0x20]) {
+    if (delivery && now.delivery && delivery->interrupts && delivery->vectors[0x20] &&
+        (!condition.when || condition.when(Here(*this, moment + 1)))) {
       hit.delivery = engine::port::Delivery{now.at, GuestVirt(now.pc), GuestVirt(kHandler), true, 0x20, {}};
       return hit;
     }
@@ -226,7 +227,7 @@ std::vector<RegisterValue> FakeSession::registers_at(std::size_t moment) const {
   };
   set("rax", moments_[moment].rax);
   set("rip", moments_[moment].pc);
-  set("rsp", 0x7f00);
+  set("rsp", kStack);
   set("rflags", 0x202);
   set("cs", 0x10);
   set("cr0", 0x80050033);
@@ -255,7 +256,9 @@ std::size_t FakeSession::read_at(std::size_t moment, std::uint64_t address, std:
   std::memcpy(&ram[kCode], kProgram, sizeof kProgram);
   std::memcpy(&ram[kHandler], kHandlerCode, sizeof kHandlerCode);
   std::memcpy(&ram[kCounter], &moments_[moment].counter, 8);
-  std::memcpy(&ram[0x7f00], &moments_[moment].counter, 8);  // so that the stack tells moments apart as well
+  std::memcpy(&ram[kStack], &moments_[moment].counter, 8);  // so that the stack tells moments apart as well
+  const std::uint64_t interrupted[] = {kJump, 0x10, 0x202, kStack, 0x18};
+  if (moments_[moment].pc == kHandler) std::memcpy(&ram[kStack], interrupted, sizeof interrupted);
   const std::size_t size = std::min<std::size_t>(out.size(), kRam - physical);
   std::memcpy(out.data(), &ram[physical], size);
   return size;

@@ -29,7 +29,8 @@ class FakeSession final : public session::Session {
     std::string damage = {};  ///< not empty: every move fails with it
     std::string end_text = "the guest switched itself off";
   };
-  static constexpr std::uint64_t kCode = 0x1000, kHandler = 0x1100, kCounter = 0x2000, kRam = 0x8000;
+  static constexpr std::uint64_t kCode = 0x1000, kHandler = 0x1100, kCounter = 0x2000, kStack = 0x7f00,
+                                 kRam = 0x8000;
   static constexpr std::uint64_t kAlias = 0xffff888000000000;
 
   FakeSession() : FakeSession(Options{}) {}

@@ -193,6 +193,43 @@ TEST_F(GdbStub, AStepSaysWhichWatchpointItMet) {
   EXPECT_THAT(ask("s"), StartsWith("T05awatch:2004;"));
 }
 
+TEST_F(GdbStub, StepsPassOverAnInterruptBothWays) {
+  fake->seek({Icount(149), 0}).value();
+  ask("s");
+  EXPECT_EQ(fake->now(), (session::Position{Icount(151), 0}))
+      << "the handler's one instruction, and the code's own";
+  ask("bs");
+  EXPECT_EQ(icount(), 150U);
+  ask("bs");
+  EXPECT_EQ(icount(), 148U) << "what the interrupt returned to is where it struck";
+}
+
+TEST_F(GdbStub, StepsShowAnInterruptsHandlerWhenAskedTo) {
+  fake->seek({Icount(149), 0}).value();
+  EXPECT_EQ(monitor("step-interrupts into"), "OK");
+  ask("s");
+  EXPECT_EQ(fake->now(), (session::Position{Icount(149), 1}));
+  EXPECT_EQ(fake->pc().value, tests::FakeSession::kHandler);
+  EXPECT_THAT(monitor("step-interrupts maybe"), HasSubstr("over or into was expected"));
+}
+
+TEST_F(GdbStub, ABreakpointInAHandlerEndsAStepOverIt) {
+  ask("Z0,1100,1");
+  fake->seek({Icount(149), 0}).value();
+  ask("s");
+  EXPECT_EQ(fake->pc().value, tests::FakeSession::kHandler);
+  fake->seek({Icount(150), 0}).value();
+  ask("bs");
+  EXPECT_EQ(fake->pc().value, tests::FakeSession::kHandler);
+}
+
+TEST_F(GdbStub, AStepWithAStopOnInterruptStopsAtItsDelivery) {
+  fake->seek({Icount(149), 0}).value();
+  monitor("stop-on interrupt");
+  ask("s");
+  EXPECT_EQ(fake->now(), (session::Position{Icount(149), 1}));
+}
+
 TEST_F(GdbStub, RangeSteppingStopsOutsideOrAtABreakpoint) {
   EXPECT_THAT(ask("vCont;r1000,100b:1"), StartsWith("T05"));
   EXPECT_EQ(icount(), 2U);
