@@ -48,6 +48,14 @@ struct VerifyOptions {
   unsigned jobs = 0;            ///< traces at once; 0: one for each core
   double time_limit = 0;        ///< seconds for each trace; 0: any
   std::string junit, json;      ///< files for the results; empty: none
+  bool expect = false;          ///< check TRACE.expect as well, where there is one
+};
+
+struct ExpectOptions {
+  std::string trace;
+  std::string facts;  ///< empty: TRACE.expect
+  std::string engine = "jit";
+  unsigned jobs = 0;  ///< machines that search side by side; 0: one for each core
 };
 
 struct EventsOptions {
@@ -118,6 +126,8 @@ int run_command(const RunOptions& options);
 int replay_command(const ReplayCommandOptions& options);
 /// Plays every trace with all checks, side by side, and tells of each what came of it.
 int verify_command(const VerifyOptions& options);
+/// Checks the facts that are stated of a trace and prints a line for each.
+int expect_command(const ExpectOptions& options);
 int info_command(const std::string& trace, bool json);
 int events_command(const EventsOptions& options);
 /// Serves a trace to gdb until interrupted.

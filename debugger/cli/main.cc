@@ -20,7 +20,8 @@ constexpr const char* kExitCodes =
     "Exit codes:\n"
     "  0  done; the replay agrees with the recording\n"
     "  1  a divergence, or the guest failed (it shut down, hung for ever, or left its\n"
-    "     script), or verify was interrupted or ran out of time\n"
+    "     script), or verify was interrupted or ran out of time,\n"
+    "     or a fact does not hold\n"
     "  2  a wrong command line\n"
     "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
 
@@ -182,6 +183,10 @@ int dispatch(int argc, char** argv) {
   auto* verify = app.add_subcommand("verify", "play traces again, side by side, and check everything");
   add_verify(*verify, verifying);
   add_replay_options(*verify, verifying.replay);
+  ExpectOptions expecting;
+  auto* expect = app.add_subcommand("expect", "check the facts that are stated of a trace");
+  add_expect(*expect, expecting);
+  add_engine(*expect, expecting.engine);
 
   std::string info_trace;
   bool info_json = false;
@@ -266,6 +271,7 @@ int dispatch(int argc, char** argv) {
   if (*record || *only_run) return run_command(run);
   if (*replay) return replay_command(replaying);
   if (*verify) return verify_command(verifying);
+  if (*expect) return expect_command(expecting);
   if (*query) return query_command(asking);
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);

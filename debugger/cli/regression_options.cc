@@ -1,6 +1,21 @@
 #include "debugger/cli/regression_options.h"
 
 namespace hindsight::debugger::cli {
+namespace {
+
+constexpr const char* kFacts =
+    "Facts, one a line, with # before comments:\n"
+    "  console [not] contains \"TEXT\"\n"
+    "  console [not] matches \"REGULAR EXPRESSION\"\n"
+    "  no oops\n"
+    "  ends with power-off|reset|triple fault|idle forever|limit reached|interrupted\n"
+    "  register NAME at POSITION == NUMBER\n"
+    "  memory ADDRESS SIZE at POSITION == NUMBER\n"
+    "  instructions between POSITION and POSITION <= NUMBER\n"
+    "  function SYMBOL [not] called [between POSITION and POSITION]\n"
+    "with == != < <= > or >=; debugger/expect/REGRESSION.md says more\n";
+
+}  // namespace
 
 void add_verify(CLI::App& command, VerifyOptions& options) {
   command
@@ -18,6 +33,18 @@ void add_verify(CLI::App& command, VerifyOptions& options) {
   command.add_option("--junit", options.junit, "write the results as JUnit XML, for continuous integration")
       ->type_name("FILE");
   command.add_option("--json", options.json, "write the results as one JSON object")->type_name("FILE");
+  command.add_flag("--expect", options.expect,
+                   "check the facts in TRACE.expect as well, where there is such a file");
+}
+
+void add_expect(CLI::App& command, ExpectOptions& options) {
+  command.add_option("trace", options.trace, "the trace")->required();
+  command.add_option("facts", options.facts,
+                     "the file that states them, one a line; TRACE.expect by default");
+  command.add_option("--jobs", options.jobs, "machines that search side by side; 0: one for each core")
+      ->check(CLI::Range(0u, 256u))
+      ->capture_default_str();
+  command.footer(kFacts);
 }
 
 }  // namespace hindsight::debugger::cli

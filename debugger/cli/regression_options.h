@@ -9,5 +9,6 @@
 namespace hindsight::debugger::cli {
 
 void add_verify(CLI::App& command, VerifyOptions& options);
+void add_expect(CLI::App& command, ExpectOptions& options);
 
 }  // namespace hindsight::debugger::cli

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "debugger/cli/figures.h"
+#include "debugger/cli/look.h"
 #include "debugger/cli/replay_command.h"
 
 namespace hindsight::debugger::cli {
@@ -143,8 +145,7 @@ Verdict VerifyPool::verify(std::size_t index) {
   Job& job = jobs_[index];
   PlayHooks hooks;
   hooks.running = [&](engine::port::Machine* machine) {
-    const std::lock_guard lock(mutex_);
-    job.machine = machine;
+    set_stop(job, machine ? std::function<void()>([machine] { machine->request_stop(); }) : nullptr);
   };
   hooks.progress = [&](Icount now, Icount total) {
     const std::lock_guard lock(mutex_);
@@ -153,25 +154,69 @@ Verdict VerifyPool::verify(std::size_t index) {
   };
   const Played played = play_trace(trace, options_.replay, hooks);
   Verdict verdict = verdict_of(trace, played);
+  if (options_.expect && verdict.kind == Verdict::Kind::ok) check_facts(job, verdict);
   const std::lock_guard lock(mutex_);
   verdict.seconds = std::chrono::duration<double>(Clock::now() - job.began).count();
   if (verdict.kind == Verdict::Kind::interrupted && job.timed_out) {
     verdict.kind = Verdict::Kind::timed_out;
-    verdict.line = fmt::format("not done within {} s: at icount {} of {}", options_.time_limit,
-                               grouped(verdict.instructions), grouped(job.total.value));
+    verdict.line =
+        fmt::format("not done within {} s: at icount {} of {}{}", options_.time_limit,
+                    grouped(verdict.instructions), grouped(job.total.value),
+                    verdict.instructions == job.total.value ? ", while its facts were checked" : "");
   }
   return verdict;
+}
+
+void VerifyPool::check_facts(Job& job, Verdict& verdict) {
+  const std::string file = verdict.trace + ".expect";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return;
+  const auto facts = expect::load_facts(file);
+  if (!facts) {
+    verdict.kind = Verdict::Kind::bad;
+    verdict.line = facts.failure().message;
+    return;
+  }
+  expect::CheckOptions checking;
+  checking.timeline.jobs = 1;
+  checking.running = [&](replay::timeline::Timeline* line) {
+    set_stop(job, line ? std::function<void()>([line] { line->interrupt(); }) : nullptr);
+  };
+  auto results = expect::check_facts(verdict.trace, *facts, machines(options_.replay.engine), checking);
+  const std::lock_guard lock(mutex_);
+  if (!results) {
+    const bool stopped = interrupted_ || job.timed_out;
+    verdict.kind = stopped ? Verdict::Kind::interrupted : Verdict::Kind::bad;
+    verdict.line = stopped ? "while its facts were checked" : results.failure().message;
+    return;
+  }
+  verdict.facts = std::move(*results);
+  std::size_t failed = 0;
+  for (const expect::FactResult& fact : verdict.facts) {
+    if (fact.holds) continue;
+    ++failed;
+    verdict.details += fmt::format("{}:{}: {}: {}\n", file, fact.line, fact.text, fact.found);
+  }
+  if (failed != 0) verdict.kind = Verdict::Kind::unexpected;
+  verdict.line += failed == 0
+                      ? fmt::format("; {} hold", counted(verdict.facts.size(), "fact"))
+                      : fmt::format("; {} of {} failed", failed, counted(verdict.facts.size(), "fact"));
+}
+
+void VerifyPool::set_stop(Job& job, std::function<void()> stop) {
+  const std::lock_guard lock(mutex_);
+  job.stop = std::move(stop);
 }
 
 void VerifyPool::stop_late(bool all) {
   const std::lock_guard lock(mutex_);
   interrupted_ = interrupted_ || all;
   for (Job& job : jobs_) {
-    if (job.state != Job::State::running || job.machine == nullptr) continue;
+    if (job.state != Job::State::running || !job.stop) continue;
     const std::chrono::duration<double> took = Clock::now() - job.began;
     if (!interrupted_ && options_.time_limit > 0 && took.count() > options_.time_limit) job.timed_out = true;
     // Asked again and again: a request made before the machine runs on is lost.
-    if (interrupted_ || job.timed_out) job.machine->request_stop();
+    if (interrupted_ || job.timed_out) job.stop();
   }
 }
 

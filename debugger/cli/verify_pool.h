@@ -14,7 +14,7 @@
 
 #include "debugger/cli/commands.h"
 #include "debugger/cli/verify_report.h"
-#include "engine/port/machine.h"
+#include "engine/base/types.h"
 
 namespace hindsight::debugger::cli {
 
@@ -35,13 +35,16 @@ class VerifyPool final {
   struct Job {
     enum class State { waiting, running, done } state = State::waiting;  // guarded, as is all here
     Clock::time_point began;
-    engine::port::Machine* machine = nullptr;
+    std::function<void()> stop;  ///< asks it to; empty: nothing runs
     bool timed_out = false;
     Icount now, total;
   };
 
   void work();
   Verdict verify(std::size_t index);
+  /// Checks what is expected of a trace that agrees.
+  void check_facts(Job& job, Verdict& verdict);
+  void set_stop(Job& job, std::function<void()> stop);
   /// Asks those to stop that are over their time, or all.
   void stop_late(bool all);
   void show_progress();

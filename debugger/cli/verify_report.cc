@@ -15,7 +15,7 @@ namespace {
 
 using Kind = Verdict::Kind;
 
-constexpr std::array kKinds = {Kind::ok,          Kind::diverged, Kind::timed_out,
+constexpr std::array kKinds = {Kind::ok,          Kind::diverged, Kind::unexpected, Kind::timed_out,
                                Kind::interrupted, Kind::bad,      Kind::not_run};
 
 /// How a kind is called in JSON and in counts.
@@ -27,6 +27,8 @@ std::string_view name_of(Kind kind) {
       return "ok";
     case Kind::diverged:
       return "diverged";
+    case Kind::unexpected:
+      return "unexpected";
     case Kind::timed_out:
       return "timed out";
     case Kind::interrupted:
@@ -91,6 +93,14 @@ std::string indented(std::string_view text) {
   return out;
 }
 
+std::string test_case(const std::string& trace, const expect::FactResult& fact) {
+  const std::string name = fmt::format("{}.expect:{}: {}", trace, fact.line, fact.text);
+  const std::string failure =
+      fact.holds ? "" : fmt::format("<failure type=\"fact\" message=\"{}\"/>", xml_text(fact.found));
+  return fmt::format("    <testcase classname=\"hindsight.expect\" name=\"{}\" time=\"0\">{}</testcase>\n",
+                     xml_text(name), failure);
+}
+
 std::string test_case(const Verdict& verdict) {
   std::string text =
       fmt::format("    <testcase classname=\"hindsight.verify\" name=\"{}\" time=\"{:.3f}\">\n",
@@ -98,6 +108,7 @@ std::string test_case(const Verdict& verdict) {
   const std::string message = xml_text(verdict.line);
   switch (verdict.kind) {
     case Kind::ok:
+    case Kind::unexpected:
       text += fmt::format("      <system-out>{}</system-out>\n", message);
       break;
     case Kind::diverged:
@@ -113,7 +124,9 @@ std::string test_case(const Verdict& verdict) {
       text += "      <skipped message=\"interrupted before its turn\"/>\n";
       break;
   }
-  return text + "    </testcase>\n";
+  text += "    </testcase>\n";
+  for (const expect::FactResult& fact : verdict.facts) text += test_case(verdict.trace, fact);
+  return text;
 }
 
 std::string json_of(const Verdict& verdict) {
@@ -131,6 +144,13 @@ std::string json_of(const Verdict& verdict) {
         divergence->at.icount.value, divergence->at.time.value, json_string(divergence->component),
         json_string(divergence->field), json_string(divergence->expected), json_string(divergence->got),
         fmt::join(also, ","), divergence->since.value);
+  }
+  if (!verdict.facts.empty()) {
+    std::vector<std::string> facts;
+    for (const expect::FactResult& fact : verdict.facts)
+      facts.push_back(fmt::format("{{\"line\":{},\"text\":{},\"holds\":{},\"found\":{}}}", fact.line,
+                                  json_string(fact.text), fact.holds, json_string(fact.found)));
+    text += fmt::format(",\"facts\":[{}]", fmt::join(facts, ","));
   }
   return text + "}";
 }
@@ -150,6 +170,8 @@ std::string_view word_of(Kind kind) {
       return "ok";
     case Kind::diverged:
       return "DIVERGED";
+    case Kind::unexpected:
+      return "UNEXPECTED";
     case Kind::timed_out:
       return "TIMEOUT";
     case Kind::interrupted:
@@ -174,9 +196,15 @@ std::string summary_of(const std::vector<Verdict>& verdicts) {
 }
 
 std::string junit_of(const std::vector<Verdict>& verdicts, double seconds) {
+  std::size_t facts = 0, failed = 0;
+  for (const Verdict& verdict : verdicts) {
+    facts += verdict.facts.size();
+    failed += static_cast<std::size_t>(std::ranges::count(verdict.facts, false, &expect::FactResult::holds));
+  }
   const std::string counts = fmt::format(
-      "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3f}\"", verdicts.size(),
-      count(verdicts, Kind::diverged) + count(verdicts, Kind::timed_out) + count(verdicts, Kind::interrupted),
+      "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{:.3f}\"", verdicts.size() + facts,
+      failed + count(verdicts, Kind::diverged) + count(verdicts, Kind::timed_out) +
+          count(verdicts, Kind::interrupted),
       count(verdicts, Kind::bad), count(verdicts, Kind::not_run), seconds);
   std::string text = fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {0}>\n  <testsuite name=\"hindsight verify\" "

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "debugger/expect/check.h"
 #include "replay/play/divergence.h"
 
 namespace hindsight::debugger::cli {
@@ -17,6 +18,7 @@ struct Verdict {
     not_run,      ///< interrupted before its turn
     ok,           ///< the replay agrees with the recording
     diverged,     ///< it does not
+    unexpected,   ///< it agrees, but a fact that is stated of it does not hold
     timed_out,    ///< not done within the time limit
     interrupted,  ///< by the user, before its end
     bad,          ///< no trace, or a damaged one
@@ -28,6 +30,7 @@ struct Verdict {
   double seconds = 0;
   std::uint64_t instructions = 0, digests = 0;
   std::optional<replay::play::Divergence> divergence;
+  std::vector<expect::FactResult> facts;  ///< those checked
 };
 
 [[nodiscard]] int exit_code(const std::vector<Verdict>& verdicts);
@@ -37,7 +40,7 @@ struct Verdict {
 [[nodiscard]] std::string text_of(const Verdict& verdict);
 /// "3 traces: 2 ok, 1 diverged".
 [[nodiscard]] std::string summary_of(const std::vector<Verdict>& verdicts);
-/// A test case for each trace; a divergence or timeout is a failure, a bad trace an error.
+/// A test case for each trace and each fact; a divergence or timeout is a failure, a bad trace an error.
 [[nodiscard]] std::string junit_of(const std::vector<Verdict>& verdicts, double seconds);
 /// One JSON object.
 [[nodiscard]] std::string json_of(const std::vector<Verdict>& verdicts, double seconds);

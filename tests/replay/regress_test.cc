@@ -107,5 +107,73 @@ TEST_F(Verify, AResultFileThatCannotBeWrittenIsToldBeforeTheWork) {
   EXPECT_THAT(verified.text, AllOf(HasSubstr("absent/r.xml: cannot write: "), Not(HasSubstr(": ok: "))));
 }
 
+class Expect : public Regress {
+ protected:
+  Outcome expect(const std::string& facts) const {
+    write("facts", facts);
+    return hindsight({"expect", kGolden, path("facts")});
+  }
+};
+
+TEST_F(Expect, EveryFactGetsALineAndOneThatFailsDecides) {
+  const Outcome checked = expect("# two\nends with power-off\n\nends with reset # not so\n");
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_EQ(checked.text, path("facts") + ":2: ok: ends with power-off\n" + path("facts") +
+                              ":4: FAILED: ends with reset # not so: it ends with power-off\n" +
+                              "2 facts: 1 hold, 1 failed\n");
+}
+
+TEST_F(Expect, TheConsoleIsSearchedWithoutCarriageReturns) {
+  EXPECT_EQ(expect("console contains \"golden kernel\\n> sum 5\"").code, 0);
+  EXPECT_EQ(expect("console matches \"^sum [0-9a-f]{16}$\"").code, 0);
+  EXPECT_EQ(expect("console not contains \"BUG\"").code, 0);
+  EXPECT_THAT(expect("console not matches \"^b.e$\"").text, HasSubstr("the console shows \"bye\"\n"));
+  EXPECT_THAT(expect("console contains \"gold kernel\"").text, HasSubstr("which end with \"bye\"\n"));
+}
+
+TEST_F(Expect, RegistersAndMemoryAreThoseOfTheirPosition) {
+  EXPECT_EQ(expect("register cr3 at event:1 == 0x10000").code, 0);
+  EXPECT_THAT(expect("register cr3 at begin == 0x10000").text, HasSubstr("== 0x10000: it is 0x0\n"));
+  EXPECT_EQ(expect("memory phys:0x10000 2 at end == 0x1023").code, 0);
+  EXPECT_EQ(expect("memory phys:0x10000 2 at begin == 0").code, 0);
+}
+
+TEST_F(Expect, AFunctionIsCalledOnlyWhereItIs) {
+  EXPECT_EQ(expect("function 0x100000 called").code, 0);
+  EXPECT_THAT(expect("function 0x100000 called between 1 and end").text, HasSubstr(": it is not called\n"));
+  EXPECT_THAT(expect("function 0x100000 not called").text, HasSubstr(": it is called at icount 0\n"));
+}
+
+TEST_F(Expect, WhatCannotBeToldDoesNotHold) {
+  EXPECT_THAT(expect("function main not called").text, HasSubstr("1 fact: 0 hold, 1 failed\n"));
+  EXPECT_THAT(expect("register rax at mark:x != 1").text, HasSubstr(": there is no mark \"x\"\n"));
+  EXPECT_THAT(expect("register rax at 341378 != 1").text, HasSubstr("is beyond the end, at icount 341377\n"));
+  EXPECT_THAT(expect("instructions between end and begin < 1").text, HasSubstr(": end comes after begin\n"));
+}
+
+TEST_F(Expect, AFileOfFactsWithoutSenseOrFactsIsBadInput) {
+  const Outcome checked = expect("no oops\nends with fire\n");
+  EXPECT_EQ(checked.code, 3);
+  EXPECT_THAT(checked.text,
+              AllOf(StartsWith("hindsight: " + path("facts") + ":2: one of limit reached, power-off, "),
+                    HasSubstr(" expected, found \"fire\"\n")));
+  EXPECT_EQ(expect("# nothing\n").code, 3);
+  EXPECT_EQ(hindsight({"expect", kGolden, path("absent")}).code, 3);
+}
+
+TEST_F(Expect, VerifyChecksTheFactsBesideATraceAndReportsThemAsTests) {
+  fs::create_directories(path("traces"));
+  fs::copy_file(kGolden, path("traces/a.trace"));
+  fs::copy_file(kGolden, path("traces/b.trace"));
+  write("traces/b.trace.expect", "ends with power-off\nends with reset\n");
+  const Outcome verified = hindsight({"verify", "--expect", "--junit", path("r.xml"), path("traces")});
+  EXPECT_EQ(verified.code, 1);
+  EXPECT_THAT(verified.text, AllOf(HasSubstr("a.trace: ok: "), HasSubstr("b.trace: UNEXPECTED: "),
+                                   HasSubstr("; 1 of 2 facts failed\n    "),
+                                   HasSubstr("b.trace.expect:2: ends with reset: it ends with power-off\n")));
+  EXPECT_THAT(contents(path("r.xml")), HasSubstr("tests=\"4\" failures=\"1\" errors=\"0\""));
+  EXPECT_EQ(hindsight({"verify", path("traces")}).code, 0);
+}
+
 }  // namespace
 }  // namespace hindsight::tests

@@ -1,2 +1,3 @@
 # What the commands for regression tests do without a machine; the commands are tested in tests/replay.
 hindsight_test(verify_report_test SOURCES cli/verify_report_test.cc DEPS debugger_cli)
+hindsight_test(facts_test SOURCES debugger/facts_test.cc DEPS debugger_expect)

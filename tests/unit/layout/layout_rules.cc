@@ -36,6 +36,7 @@ const Room kRooms[] = {
     {"debugger/session/", {"engine/", "traces/", "replay/", "debugger/symbols/"}},
     {"debugger/symbols/", {"engine/", "traces/", "replay/"}},
     {"debugger/query/", {"engine/", "traces/", "replay/", "debugger/session/", "debugger/symbols/"}},
+    {"debugger/expect/", {"engine/", "traces/", "replay/", "debugger/query/", "debugger/session/"}},
     {"debugger/gdb/", {"engine/base/", "debugger/session/"}},
     {"debugger/ui/", {"engine/base/", "debugger/session/"}},
     {"debugger/cli/", {"engine/", "devices/", "traces/", "replay/", "debugger/"}},
