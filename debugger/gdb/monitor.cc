@@ -74,6 +74,8 @@ const std::vector<Monitor::Command>& Monitor::commands() {
        "stop-on exception|interrupt [VECTOR] | device [NAME] [read|write]",
        "stop there, both ways, until this connection ends"},
       {"unstop", 0, 1, &Monitor::unstop, "unstop [NUMBER]", "forget one stop-on, or all"},
+      {"modules", 0, 1, &Monitor::modules, "modules [NAME]",
+       "the kernel's modules, each as a command that loads its file's symbols"},
       {"step-interrupts", 1, 1, &Monitor::step_interrupts, "step-interrupts over|into",
        "whether a step shows what interrupts the code at hand (over)"},
       {"branch", 1, 1, &Monitor::branch, "branch FILE", "let the guest run on from here, recorded as FILE"},
@@ -302,6 +304,30 @@ Monitor::Answer Monitor::unstop(const Words& words) {
   session_.remove(found->id);
   stops_.erase(found);
   return std::string();
+}
+
+Monitor::Answer Monitor::modules(const Words& words) {
+  const auto all = session_.modules();
+  if (!all) return all.failure();
+  std::string out;
+  for (const session::ModuleInfo& module : *all) {
+    if (!words.empty() && words[0] != module.name) continue;
+    if (module.sections.empty()) {
+      out += fmt::format("# {}: the kernel does not say where its sections are\n", module.name);
+      continue;
+    }
+    out += fmt::format("add-symbol-file {}.ko", module.name);
+    // What code and variables are in and stays; gdb does without the others.
+    for (const auto& [name, address] : module.sections)
+      if (name == ".text" || name == ".data" || name == ".bss" || name == ".rodata" ||
+          name == ".text.unlikely" || name == ".data..percpu" || name == ".data..read_mostly" ||
+          name == ".exit.text")
+        out += fmt::format(" -s {} {:#x}", name, address.value);
+    out += '\n';
+  }
+  if (out.empty())
+    return error("no module{}{} is loaded here", words.empty() ? "" : " ", words.empty() ? "" : words[0]);
+  return out;
 }
 
 Monitor::Answer Monitor::step_interrupts(const Words& words) {

@@ -53,6 +53,7 @@ class Monitor final {
   Answer marks(const Words&);
   Answer stop_on(const Words& words);
   Answer unstop(const Words& words);
+  Answer modules(const Words& words);
   Answer step_interrupts(const Words& words);
 
   Answer moved(const Result<session::Stop>& stop);

@@ -75,4 +75,19 @@ std::vector<std::byte> KernelView::symbol_file() {
   return view ? (*known)->elf(view->memory) : std::vector<std::byte>{};
 }
 
+Result<std::vector<ModuleInfo>> KernelView::modules() {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  if (!view) return view.failure();
+  std::vector<ModuleInfo> all;
+  for (const symbols::Module& module : (*known)->modules()) {
+    const auto sections = (*known)->sections(module, view->memory);
+    if (!sections) return sections.failure();
+    ModuleInfo& info = all.emplace_back(ModuleInfo{module.name, {}});
+    for (const symbols::ModuleSection& each : *sections) info.sections.emplace_back(each.name, each.address);
+  }
+  return all;
+}
+
 }  // namespace hindsight::debugger::session

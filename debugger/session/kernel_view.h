@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "debugger/session/session.h"
 #include "debugger/symbols/guest_kernel.h"
 #include "replay/timeline/timeline.h"
 
@@ -21,6 +22,8 @@ class KernelView final {
   [[nodiscard]] Result<GuestVirt> resolve(std::string_view symbol);
   [[nodiscard]] Result<std::string> call_stack();
   [[nodiscard]] std::vector<std::byte> symbol_file();
+
+  [[nodiscard]] Result<std::vector<ModuleInfo>> modules();
 
   /// The kernel as it is at the cursor. Where the cursor is too early for one, the end of history is asked.
   Result<symbols::GuestKernel*> kernel();

@@ -226,6 +226,7 @@ class ReplaySession final : public Session {
   }
   [[nodiscard]] Result<std::string> call_stack() override { return kernel_.call_stack(); }
   [[nodiscard]] std::vector<std::byte> symbol_file() override { return kernel_.symbol_file(); }
+  [[nodiscard]] Result<std::vector<ModuleInfo>> modules() override { return kernel_.modules(); }
 
   // ---- history
   [[nodiscard]] Result<std::vector<EventInfo>> events(Position from, Position to) override {

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -71,6 +72,12 @@ struct SnapshotInfo {
 struct StateField {
   std::string part, path;  ///< "serial0", "receive[3]"
   std::string value;       ///< numbers in hexadecimal
+};
+
+/// A module that the guest's kernel has loaded, and where the sections of its file lie.
+struct ModuleInfo {
+  std::string name;
+  std::vector<std::pair<std::string, GuestVirt>> sections;  ///< ".text"; empty: not known
 };
 
 /// What a question about a hit may look at: the machine that stands at the hit, whichever machine found it.
@@ -142,6 +149,9 @@ class Session {
   /// An ELF file with the kernel's symbols and unwind tables at run-time addresses; empty: no kernel is
   /// known.
   [[nodiscard]] virtual std::vector<std::byte> symbol_file() = 0;
+
+  /// The newest first.
+  [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
 
   // ---- history
   [[nodiscard]] virtual Result<std::vector<EventInfo>> events(Position from, Position to) = 0;

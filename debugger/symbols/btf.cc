@@ -162,4 +162,13 @@ std::optional<std::uint64_t> Btf::offset(std::string_view structure, std::string
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> Btf::size(std::string_view structure) const {
+  for (std::uint32_t id = 1; id < types_.size(); ++id) {
+    const Type candidate = type(id);
+    if (kind_of(candidate.info) == kStruct && name(candidate.name) == structure)
+      return candidate.size_or_type;
+  }
+  return std::nullopt;
+}
+
 }  // namespace hindsight::debugger::symbols

@@ -24,6 +24,9 @@ class Btf final {
   [[nodiscard]] std::optional<std::uint64_t> offset(std::string_view structure,
                                                     std::string_view member) const;
 
+  /// The size in bytes of `structure`.
+  [[nodiscard]] std::optional<std::uint64_t> size(std::string_view structure) const;
+
  private:
   struct Type {
     std::uint32_t name, info, size_or_type;

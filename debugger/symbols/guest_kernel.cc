@@ -113,6 +113,17 @@ Result<std::vector<Task>> GuestKernel::tasks(const MemoryView& memory) {
   return task_reader_->read(memory);
 }
 
+Result<std::vector<ModuleSection>> GuestKernel::sections(const Module& module, const MemoryView& memory) {
+  if (!section_reader_) {
+    const Result<Btf> btf = Btf::read(memory, symbols_);
+    if (!btf) return btf.failure();
+    Result<SectionReader> reader = SectionReader::create(*btf);
+    if (!reader) return reader.failure();
+    section_reader_ = *reader;
+  }
+  return section_reader_->read(memory, module.address);
+}
+
 std::vector<std::byte> GuestKernel::elf(const MemoryView& memory) const {
   return write_elf(symbols_, modules_, unwinder_ ? &*unwinder_ : nullptr, memory);
 }

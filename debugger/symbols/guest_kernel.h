@@ -10,6 +10,7 @@
 #include "debugger/symbols/kernel_log.h"
 #include "debugger/symbols/kernel_symbols.h"
 #include "debugger/symbols/machine_view.h"
+#include "debugger/symbols/module_sections.h"
 #include "debugger/symbols/modules.h"
 #include "debugger/symbols/orc.h"
 #include "debugger/symbols/tasks.h"
@@ -42,6 +43,8 @@ class GuestKernel final {
   Result<std::vector<LogRecord>> log(const MemoryView& memory) const { return read_log(memory, symbols_); }
   /// Every task. Fails where the kernel carries no BTF; the first call reads that.
   Result<std::vector<Task>> tasks(const MemoryView& memory);
+  /// Of one of modules(). Fails likewise; empty: they cannot be read.
+  Result<std::vector<ModuleSection>> sections(const Module& module, const MemoryView& memory);
   /// See symbol_elf.h.
   [[nodiscard]] std::vector<std::byte> elf(const MemoryView& memory) const;
 
@@ -50,6 +53,7 @@ class GuestKernel final {
   std::vector<Module> modules_;
   std::optional<Unwinder> unwinder_;
   std::optional<TaskReader> task_reader_;
+  std::optional<SectionReader> section_reader_;
 };
 
 }  // namespace hindsight::debugger::symbols

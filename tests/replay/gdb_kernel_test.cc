@@ -272,6 +272,21 @@ TEST_F(GdbOnTheFaultyModule, TheDemosStoryLeadsFromThePanicToTheCause) {
   expect_verified(trace_);
 }
 
+TEST_F(GdbOnTheFaultyModule, SaysWhereTheModulesSectionsAreAsTheGuestItselfDoes) {
+  serve(trace_);
+  const Answers said =
+      gdb({"monitor modules ring", "monitor modules", "monitor seek 1000", "monitor modules"});
+  const std::string sections = module_.substr(module_.find(" -s "));
+  for (std::size_t at = 0; at != std::string::npos;) {
+    const std::size_t end = sections.find(" -s ", at + 1);
+    EXPECT_THAT(said[0],
+                AllOf(StartsWith("add-symbol-file ring.ko "), HasSubstr(sections.substr(at, end - at))));
+    at = end;
+  }
+  EXPECT_THAT(said[1], HasSubstr("add-symbol-file virtio_ring.ko -s "));
+  EXPECT_THAT(said[3], HasSubstr("no module is loaded here"));
+}
+
 TEST_F(GdbOnTheFaultyModule, StepsThroughSourceLinesBothWays) {
   serve(trace_);
   const Answers said = gdb({module_, "tbreak ring_count", "reverse-continue", "next", "next", "next",

@@ -289,6 +289,12 @@ std::string FakeSession::describe(GuestVirt address) {
   return fmt::format("{:#x}", address.value);
 }
 
+Result<std::vector<session::ModuleInfo>> FakeSession::modules() {
+  return std::vector<session::ModuleInfo>{
+      {"fake_net", {{".note", GuestVirt(0x3000)}, {".text", GuestVirt(0x1000)}, {".bss", GuestVirt(0x2000)}}},
+      {"loop", {}}};
+}
+
 Result<GuestVirt> FakeSession::resolve(std::string_view symbol) {
   if (symbol == "loop") return GuestVirt{kCode};
   if (symbol == "handler") return GuestVirt{kHandler};

@@ -68,6 +68,7 @@ class FakeSession final : public session::Session {
   Result<GuestVirt> resolve(std::string_view symbol) override;
   Result<std::string> call_stack() override;
   std::vector<std::byte> symbol_file() override { return {}; }
+  Result<std::vector<session::ModuleInfo>> modules() override;
 
   Result<std::vector<session::EventInfo>> events(session::Position from, session::Position to) override;
   Result<std::optional<session::Hit>> last_write(GuestPhys address, std::uint64_t size) override;

@@ -230,6 +230,12 @@ TEST_F(GdbStub, AStepWithAStopOnInterruptStopsAtItsDelivery) {
   EXPECT_EQ(fake->now(), (session::Position{Icount(149), 1}));
 }
 
+TEST_F(GdbStub, MonitorSaysHowToLoadAModulesSymbols) {
+  EXPECT_EQ(monitor("modules fake_net"), "add-symbol-file fake_net.ko -s .text 0x1000 -s .bss 0x2000\nOK");
+  EXPECT_THAT(monitor("modules"), HasSubstr("# loop: the kernel does not say where its sections are\n"));
+  EXPECT_THAT(monitor("modules none"), HasSubstr("no module none is loaded here"));
+}
+
 TEST_F(GdbStub, RangeSteppingStopsOutsideOrAtABreakpoint) {
   EXPECT_THAT(ask("vCont;r1000,100b:1"), StartsWith("T05"));
   EXPECT_EQ(icount(), 2U);
