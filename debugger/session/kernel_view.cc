@@ -17,10 +17,12 @@ Result<GuestKernel*> KernelView::kernel() {
     auto found = GuestKernel::find(view->memory);
     if (!found) {
       // Before the kernel has mapped itself it cannot be read; at the end of history it can.
-      if (const auto moved = timeline_.seek(timeline_.last()); !moved) return moved.failure();
+      const auto moved = timeline_.seek(timeline_.last());
+      if (!moved) return moved.failure();
       view = symbols::view_of(timeline_.machine(), "cpu0");
       if (view) found = GuestKernel::find(view->memory);
       if (const auto back = timeline_.seek(here); !back) return back.failure();
+      if (moved->arrival == replay::timeline::Arrival::interrupted) return error("interrupted");
     }
     if (!found) {
       missing_ = found.failure();
@@ -66,6 +68,65 @@ Result<std::string> KernelView::call_stack() {
   const auto stack = (*known)->unwind(view->registers, view->memory);
   if (!stack) return stack.failure();
   return (*known)->describe(*stack);
+}
+
+Result<std::vector<FrameInfo>> KernelView::frames() {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  if (!view) return view.failure();
+  const auto stack = (*known)->unwind(view->registers, view->memory);
+  if (!stack) return stack.failure();
+  std::vector<FrameInfo> all;
+  for (const symbols::Frame& frame : stack->frames) {
+    const GuestVirt pc = frame.lookup_pc(all.empty());
+    auto location = (*known)->at(pc);
+    if (location) location->offset += frame.pc - pc;
+    all.push_back({frame.pc, location ? location->text() : "?", frame.interrupted, frame.guessed});
+  }
+  if (stack->user_pc) all.push_back({*stack->user_pc, "user space", false, false});
+  return all;
+}
+
+Result<std::vector<TaskInfo>> KernelView::tasks() {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  if (!view) return view.failure();
+  const auto tasks = (*known)->tasks(view->memory);
+  if (!tasks) return tasks.failure();
+  std::vector<TaskInfo> all;
+  for (const symbols::Task& task : *tasks)
+    all.push_back({task.address, task.pid, task.tgid, task.name, task.state_letter(), task.kernel_thread,
+                   GuestVirt{task.saved ? task.saved->rip : 0}});
+  return all;
+}
+
+Result<std::vector<LogLine>> KernelView::log() {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  if (!view) return view.failure();
+  const auto records = (*known)->log(view->memory);
+  if (!records) return records.failure();
+  std::vector<LogLine> all;
+  for (const symbols::LogRecord& record : *records)
+    all.push_back({record.nanoseconds, record.level, record.text});
+  return all;
+}
+
+Result<std::vector<ModuleInfo>> KernelView::modules() {
+  using State = symbols::Module::State;
+  const auto known = kernel();
+  if (!known) return known.failure();
+  std::vector<ModuleInfo> all;
+  for (const symbols::Module& module : (*known)->modules())
+    all.push_back({module.name,
+                   module.state == State::live     ? "live"
+                   : module.state == State::coming ? "coming"
+                                                   : "going",
+                   module.text.begin, module.text.size()});
+  return all;
 }
 
 std::vector<std::byte> KernelView::symbol_file() {

@@ -21,6 +21,10 @@ class KernelView final {
   [[nodiscard]] std::string describe(GuestVirt address);
   [[nodiscard]] Result<GuestVirt> resolve(std::string_view symbol);
   [[nodiscard]] Result<std::string> call_stack();
+  [[nodiscard]] Result<std::vector<FrameInfo>> frames();
+  [[nodiscard]] Result<std::vector<TaskInfo>> tasks();
+  [[nodiscard]] Result<std::vector<LogLine>> log();
+  [[nodiscard]] Result<std::vector<ModuleInfo>> modules();
   [[nodiscard]] std::vector<std::byte> symbol_file();
 
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "debugger/session/activity.h"
 #include "debugger/session/kernel_view.h"
 #include "debugger/session/positions.h"
 #include "debugger/session/state_fields.h"
@@ -82,6 +83,12 @@ std::string words_of(const std::optional<store::End>& end) {
       return "the recording was stopped here";
   }
   return "the recording ends here";
+}
+
+std::string head_of(const store::Event& event) {
+  if (event.kind != store::EventKind::input) return {};
+  const std::size_t size = std::min(event.payload.size(), EventInfo::kHead);
+  return {reinterpret_cast<const char*>(event.payload.data()), size};
 }
 
 Position position_of(store::Place place) { return {place.icount, place.delivery}; }
@@ -204,6 +211,9 @@ class ReplaySession final : public Session {
       if (part.empty() || each->state_name() == part) append_state(*each, fields);
     return fields;
   }
+  [[nodiscard]] std::vector<TableEntry> table_entries(GuestVirt address) const override {
+    return debug().walk(address);
+  }
   [[nodiscard]] std::string page_walk(GuestVirt address) override {
     std::string text;
     for (const port::TableEntry& entry : debug().walk(address))
@@ -225,6 +235,10 @@ class ReplaySession final : public Session {
     return kernel_.resolve(symbol);
   }
   [[nodiscard]] Result<std::string> call_stack() override { return kernel_.call_stack(); }
+  [[nodiscard]] Result<std::vector<FrameInfo>> frames() override { return kernel_.frames(); }
+  [[nodiscard]] Result<std::vector<TaskInfo>> tasks() override { return kernel_.tasks(); }
+  [[nodiscard]] Result<std::vector<LogLine>> kernel_log() override { return kernel_.log(); }
+  [[nodiscard]] Result<std::vector<ModuleInfo>> modules() override { return kernel_.modules(); }
   [[nodiscard]] std::vector<std::byte> symbol_file() override { return kernel_.symbol_file(); }
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules() override { return kernel_.modules(); }
 
@@ -235,6 +249,24 @@ class ReplaySession final : public Session {
     std::copy_if(events_.begin(), events_.end(), std::back_inserter(some),
                  [&](const EventInfo& event) { return event.at >= from && event.at <= to; });
     return some;
+  }
+  Result<Activity> activity(Position from, Position to) override {
+    const Position here = now();
+    Result<Activity> gathered = gather_activity(*timeline_, from, to);
+    if (now() == here && !debug().has_begun()) return gathered;
+    if (const auto back = timeline_->seek(here); !back) return back.failure();
+    return gathered;
+  }
+  Result<std::vector<Hit>> hits(const std::vector<Condition>& conditions, Position from, Position to,
+                                std::size_t most) override {
+    std::vector<Hit> found;
+    if (most == 0) return found;
+    const Status scanned = timeline_->scan(conditions, from, to, [&](const Hit& hit) {
+      found.push_back(hit);
+      return found.size() < most;
+    });
+    if (!scanned) return scanned.failure();
+    return found;
   }
   Result<std::optional<Hit>> last_write(GuestPhys address, std::uint64_t size) override {
     Condition write;
@@ -266,6 +298,7 @@ class ReplaySession final : public Session {
     const Position here = now();
     return timeline_->archive().set_mark({std::move(name), std::move(note), {here.icount, here.delivery}});
   }
+  Status remove_mark(const std::string& name) override { return timeline_->archive().remove_mark(name); }
   Result<std::string> branch(const std::string&) override {
     return error("this build cannot let a recorded machine run on with new input");
   }
@@ -333,7 +366,8 @@ class ReplaySession final : public Session {
                        event.at.time,
                        std::string(store::name_of(event.kind)),
                        replay::play::channel_name(static_cast<port::Channel>(event.channel)),
-                       event.size});
+                       event.size,
+                       head_of(event)});
     }
     events_ = std::move(all);
     events_loaded_ = true;

@@ -23,6 +23,7 @@ namespace hindsight::debugger::session {
 
 using engine::port::Mapping;
 using engine::port::Position;
+using engine::port::TableEntry;
 using replay::timeline::Condition;
 using replay::timeline::Hit;
 
@@ -59,6 +60,8 @@ struct EventInfo {
   std::string kind;     ///< "input", "sample"
   std::string channel;  ///< "serial0"
   std::uint64_t size = 0;
+  std::string head = {};  ///< the first bytes of an input, at most kHead
+  static constexpr std::size_t kHead = 64;
 };
 struct MarkInfo {
   std::string name, note;
@@ -67,6 +70,49 @@ struct MarkInfo {
 struct SnapshotInfo {
   Position at;
   bool in_trace = false;  ///< else only in memory
+};
+/// Something that struck, or that the machine said to a device or to the world.
+struct Happening {
+  enum class Kind : std::uint8_t { exception, interrupt, device_read, device_write, output };
+  Kind kind = Kind::exception;
+  std::uint8_t vector = 0;   ///< of exceptions and interrupts
+  std::uint16_t source = 0;  ///< of the others: an index into Activity::sources
+  std::uint32_t size = 0;    ///< bytes, of the others
+  Position at;
+  GuestVirt pc = {};          ///< where it struck, or the instruction's; not of outputs
+  std::uint64_t address = 0;  ///< of device accesses; of outputs: where they begin in Activity::bytes
+  std::uint64_t value = 0;    ///< read or written; of exceptions their error code
+};
+/// All of it in [from, to), in order.
+struct Activity {
+  Position from, to;
+  std::vector<std::string> sources;  ///< names of devices and of channels
+  std::vector<Happening> all;
+  std::string bytes;  ///< what outputs said
+};
+struct FrameInfo {
+  GuestVirt pc;
+  std::string where;         ///< "vfs_write+0x12 [module]"; "?" where nothing is known
+  bool interrupted = false;  ///< an exception or interrupt came here
+  bool guessed = false;
+};
+struct TaskInfo {
+  GuestVirt address;
+  std::uint32_t pid = 0, tgid = 0;
+  std::string name;
+  char state = '?';
+  bool kernel_thread = false;
+  GuestVirt pc;  ///< where one that does not run goes on; 0: it runs, or that is not known
+};
+struct LogLine {
+  std::uint64_t nanoseconds = 0;
+  unsigned level = 0;  ///< 0 emergency to 7 debug
+  std::string text;
+};
+struct ModuleInfo {
+  std::string name, state;
+  GuestVirt text;
+  std::uint64_t size = 0;  ///< of its code
 };
 /// A field of a device's state, found by reflection.
 struct StateField {
@@ -136,6 +182,8 @@ class Session {
   [[nodiscard]] virtual std::uint64_t ram_bytes() const = 0;
   /// Every field of the machine's parts; `part` empty: of all.
   [[nodiscard]] virtual std::vector<StateField> state(std::string_view part) = 0;
+  /// The page-table entries that decide how `address` is translated, from the root down.
+  [[nodiscard]] virtual std::vector<TableEntry> table_entries(GuestVirt address) const = 0;
   /// One line a level: the page-table entries that translate `address`.
   [[nodiscard]] virtual std::string page_walk(GuestVirt address) = 0;
 
@@ -146,6 +194,12 @@ class Session {
   [[nodiscard]] virtual Result<GuestVirt> resolve(std::string_view symbol) = 0;
   /// One line a frame, innermost first.
   [[nodiscard]] virtual Result<std::string> call_stack() = 0;
+  /// The same, to be told apart.
+  [[nodiscard]] virtual Result<std::vector<FrameInfo>> frames() = 0;
+  [[nodiscard]] virtual Result<std::vector<TaskInfo>> tasks() = 0;
+  /// What dmesg would print.
+  [[nodiscard]] virtual Result<std::vector<LogLine>> kernel_log() = 0;
+  [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
   /// An ELF file with the kernel's symbols and unwind tables at run-time addresses; empty: no kernel is
   /// known.
   [[nodiscard]] virtual std::vector<std::byte> symbol_file() = 0;
@@ -155,6 +209,11 @@ class Session {
 
   // ---- history
   [[nodiscard]] virtual Result<std::vector<EventInfo>> events(Position from, Position to) = 0;
+  /// Everything but events. The cursor stays; an Error "interrupted" when that is what happened.
+  virtual Result<Activity> activity(Position from, Position to) = 0;
+  /// The hits of conditions, whatever was added, in [from, to), at most `most`. The cursor stays.
+  virtual Result<std::vector<Hit>> hits(const std::vector<Condition>& conditions, Position from, Position to,
+                                        std::size_t most) = 0;
   /// The last write before the cursor to any of these bytes of RAM, whoever wrote them.
   virtual Result<std::optional<Hit>> last_write(GuestPhys address, std::uint64_t size) = 0;
   [[nodiscard]] virtual std::vector<SnapshotInfo> snapshots() const = 0;
@@ -164,6 +223,7 @@ class Session {
   virtual Result<std::size_t> keep_useful_snapshots() = 0;
   [[nodiscard]] virtual std::vector<MarkInfo> marks() const = 0;
   virtual Status set_mark(std::string name, std::string note) = 0;
+  virtual Status remove_mark(const std::string& name) = 0;
   /// Lets the machine run on from the cursor with new input, recorded at `path`; until when, `text` says.
   virtual Result<std::string> branch(const std::string& path) = 0;
 };

@@ -277,6 +277,10 @@ std::vector<session::StateField> FakeSession::state(std::string_view part) {
   return {{"serial0", "lcr", "0x3"}};
 }
 
+std::vector<session::TableEntry> FakeSession::table_entries(GuestVirt address) const {
+  return {{1, GuestPhys{0x3000 + (address.value >> 12 & 511) * 8}, (address.value & ~kPageMask) | 3}};
+}
+
 std::string FakeSession::page_walk(GuestVirt address) {
   return fmt::format("pml4[{}] = 0x3067", address.value >> 39 & 511);
 }
@@ -303,11 +307,64 @@ Result<GuestVirt> FakeSession::resolve(std::string_view symbol) {
 
 Result<std::string> FakeSession::call_stack() { return "#0  " + describe(pc()) + "\n"; }
 
+Result<std::vector<session::FrameInfo>> FakeSession::frames() {
+  return std::vector<session::FrameInfo>{{pc(), describe(pc()), false, false}};
+}
+
+Result<std::vector<session::TaskInfo>> FakeSession::tasks() {
+  return std::vector<session::TaskInfo>{
+      {GuestVirt{kAlias + 0x4000}, 0, 0, "swapper", 'R', true, {}},
+      {GuestVirt{kAlias + 0x5000}, 1, 1, "init", 'S', false, GuestVirt{kHandler}}};
+}
+
+Result<std::vector<session::LogLine>> FakeSession::kernel_log() {
+  return std::vector<session::LogLine>{{1'500'000'000, 6, "the kernel began"}};
+}
+
+Result<std::vector<session::ModuleInfo>> FakeSession::modules() {
+  return std::vector<session::ModuleInfo>{{"virtio_net", "live", GuestVirt{kAlias + 0x6000}, 0x800}};
+}
+
+Result<session::Activity> FakeSession::activity(Position from, Position to) {
+  if (!options_.damage.empty()) return Error{options_.damage};
+  session::Activity found;
+  found.from = from;
+  found.to = to;
+  found.sources = {"serial0"};
+  using Kind = session::Happening::Kind;
+  for (std::size_t i = 0, struck = 0; i < moments_.size(); ++i) {
+    const Moment& moment = moments_[i];
+    if (!moment.delivery) continue;
+    const char sent = static_cast<char>('a' + struck++ % 26);
+    if (moment.at < from || moment.at >= to) continue;
+    found.all.push_back(
+        {.kind = Kind::interrupt, .vector = 0x20, .at = moment.at, .pc = GuestVirt{moment.pc}});
+    found.all.push_back(
+        {.kind = Kind::output, .source = 0, .size = 1, .at = moment.at, .address = found.bytes.size()});
+    found.bytes += sent;
+  }
+  return found;
+}
+
+Result<std::vector<Hit>> FakeSession::hits(const std::vector<session::Condition>& conditions, Position from,
+                                           Position to, std::size_t most) {
+  std::vector<Hit> found;
+  const std::map<int, Condition> kept = std::exchange(conditions_, {});
+  for (const session::Condition& condition : conditions) conditions_[condition.id] = {condition, {}};
+  for (std::size_t i = 0; i + 1 < moments_.size() && found.size() < most; ++i) {
+    if (moments_[i].at < from || moments_[i].at >= to) continue;
+    if (const auto hit = breakpoint_at(i)) found.push_back(*hit);
+    if (const auto hit = met_after(i)) found.push_back(*hit);
+  }
+  conditions_ = kept;
+  return found;
+}
+
 Result<std::vector<session::EventInfo>> FakeSession::events(Position from, Position to) {
   std::vector<session::EventInfo> found;
   for (const std::uint64_t icount : {100, 250, 400}) {
     const Position at{Icount(icount), 0};
-    if (at >= from && at < to) found.push_back({at, VirtualTime(icount), "input", "serial0", 1});
+    if (at >= from && at < to) found.push_back({at, VirtualTime(icount), "input", "serial0", 1, "x"});
   }
   return found;
 }
@@ -324,6 +381,12 @@ Result<std::optional<Hit>> FakeSession::last_write(GuestPhys address, std::uint6
 
 Status FakeSession::set_mark(std::string name, std::string note) {
   marks_.push_back({std::move(name), std::move(note), now()});
+  return Done{};
+}
+
+Status FakeSession::remove_mark(const std::string& name) {
+  if (std::erase_if(marks_, [&](const session::MarkInfo& mark) { return mark.name == name; }) == 0)
+    return error("no mark \"{}\"", name);
   return Done{};
 }
 

@@ -62,21 +62,32 @@ class FakeSession final : public session::Session {
   std::size_t read(GuestPhys address, std::span<std::byte> out) const override;
   std::uint64_t ram_bytes() const override { return kRam; }
   std::vector<session::StateField> state(std::string_view part) override;
+  std::vector<session::TableEntry> table_entries(GuestVirt address) const override;
   std::string page_walk(GuestVirt address) override;
 
   std::string describe(GuestVirt address) override;
   Result<GuestVirt> resolve(std::string_view symbol) override;
   Result<std::string> call_stack() override;
+  Result<std::vector<session::FrameInfo>> frames() override;
+  Result<std::vector<session::TaskInfo>> tasks() override;
+  Result<std::vector<session::LogLine>> kernel_log() override;
+  Result<std::vector<session::ModuleInfo>> modules() override;
   std::vector<std::byte> symbol_file() override { return {}; }
   Result<std::vector<session::ModuleInfo>> modules() override;
 
   Result<std::vector<session::EventInfo>> events(session::Position from, session::Position to) override;
+  /// The interrupts, and at each a byte sent: 'a', 'b' and so on.
+  Result<session::Activity> activity(session::Position from, session::Position to) override;
+  Result<std::vector<session::Hit>> hits(const std::vector<session::Condition>& conditions,
+                                         session::Position from, session::Position to,
+                                         std::size_t most) override;
   Result<std::optional<session::Hit>> last_write(GuestPhys address, std::uint64_t size) override;
   std::vector<session::SnapshotInfo> snapshots() const override { return {{first(), true}}; }
   Status take_snapshot() override { return Done{}; }
   Result<std::size_t> keep_useful_snapshots() override { return std::size_t{0}; }
   std::vector<session::MarkInfo> marks() const override { return marks_; }
   Status set_mark(std::string name, std::string note) override;
+  Status remove_mark(const std::string& name) override;
   Result<std::string> branch(const std::string& path) override;
 
  private:
