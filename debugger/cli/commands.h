@@ -99,6 +99,14 @@ struct ShowOptions {
   std::vector<std::string> words;  ///< what the topic wants to know
 };
 
+struct DebugOptions {
+  LookOptions look;
+  bool headless = false;
+  std::string script;  ///< actions for the window, one a line
+  std::string size = "1600x1000";
+  float scale = 0;  ///< 0: as the display says
+};
+
 struct SnapshotOptions {
   LookOptions look;
   std::uint64_t every = 0;  ///< instructions between snapshots; 0: only one, at look.at
@@ -136,6 +144,8 @@ int gdb_command(const GdbOptions& options);
 int show_command(const ShowOptions& options);
 /// "registers, stack, …".
 std::string show_topics();
+/// Opens the window on a trace, or carries out a script in one that nobody sees.
+int debug_command(const DebugOptions& options);
 /// Adds snapshots to a trace.
 int snapshot_command(const SnapshotOptions& options);
 /// Names a position in a trace, or lists the names when there is none to set.

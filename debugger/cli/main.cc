@@ -215,6 +215,17 @@ int dispatch(int argc, char** argv) {
   show->add_option("words", showing.words,
                    "memory ADDRESS [LENGTH], walk ADDRESS, state [PART]; an address is a number, a symbol, "
                    "symbol+offset or (of memory) phys:NUMBER");
+  DebugOptions debugging;
+  auto* debug =
+      app.add_subcommand("debug", "look at a trace in a window, and walk along it in both directions");
+  add_look(*debug, debugging.look);
+  auto* headless = debug->add_flag("--headless", debugging.headless, "map no window; for scripts");
+  auto* window_script =
+      debug->add_option("--script", debugging.script, "a file of actions to carry out, one a line");
+  headless->needs(window_script);
+  debug->add_option("--size", debugging.size, "of the window in pixels")->capture_default_str();
+  debug->add_option("--scale", debugging.scale, "of text and controls; 0: as the display says")
+      ->check(CLI::Range(0.0, 4.0));
   SnapshotOptions snapshots;
   auto* snapshot = app.add_subcommand("snapshot", "add snapshots to a trace, so that seeking starts near");
   add_look(*snapshot, snapshots.look);
@@ -276,6 +287,7 @@ int dispatch(int argc, char** argv) {
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);
   if (*show) return show_command(showing);
+  if (*debug) return debug_command(debugging);
   if (*snapshot) return snapshot_command(snapshots);
   if (*mark) return mark_command(marking);
   if (*diff) return diff_command(differing);

@@ -1,0 +1,314 @@
+#include "debugger/ui/app.h"
+
+#include <SDL_scancode.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "debugger/ui/actions.h"
+
+namespace hindsight::debugger::ui {
+namespace {
+
+std::pair<std::string, std::string> split(const std::string& text) {
+  const auto blank = text.find(' ');
+  if (blank == std::string::npos) return {text, {}};
+  const auto rest = text.find_first_not_of(' ', blank);
+  return {text.substr(0, blank), rest == std::string::npos ? "" : text.substr(rest)};
+}
+
+/// SDL's code of a key as actions.h spells it; 0: none.
+int scancode(std::string_view key) {
+  if (key.size() == 1 && key[0] >= 'A' && key[0] <= 'Z') return SDL_SCANCODE_A + (key[0] - 'A');
+  if (key.size() >= 2 && key[0] == 'F') {
+    int number = 0;
+    std::from_chars(key.data() + 1, key.data() + key.size(), number);
+    return SDL_SCANCODE_F1 + number - 1;
+  }
+  if (key == "Home") return SDL_SCANCODE_HOME;
+  if (key == "End") return SDL_SCANCODE_END;
+  if (key == "Escape") return SDL_SCANCODE_ESCAPE;
+  return 0;
+}
+
+bool is_pressed(std::string_view keys) {
+  const ImGuiIO& io = ImGui::GetIO();
+  bool control = false, shift = false;
+  for (std::size_t plus = 0; (plus = keys.find('+')) != std::string_view::npos;
+       keys.remove_prefix(plus + 1)) {
+    control |= keys.substr(0, plus) == "Ctrl";
+    shift |= keys.substr(0, plus) == "Shift";
+  }
+  return io.KeyCtrl == control && io.KeyShift == shift && !io.KeyAlt && ImGui::IsKeyPressed(scancode(keys));
+}
+
+}  // namespace
+
+App::App(EngineWorker& worker, std::string title)
+    : worker_(worker), title_(std::move(title)), model_(worker.model()), theme_(&dark_theme()) {
+  panels_["timeline"] = make_timeline_panel();
+  panels_["code"] = make_code_panel();
+  panels_["registers"] = make_registers_panel();
+  panels_["system"] = make_system_panel();
+  panels_["memory"] = make_memory_panel();
+  panels_["walk"] = make_walk_panel();
+  panels_["stack"] = make_stack_panel();
+  panels_["console"] = make_console_panel();
+  panels_["log"] = make_log_panel();
+  panels_["tasks"] = make_tasks_panel();
+  panels_["modules"] = make_modules_panel();
+  panels_["devices"] = make_devices_panel();
+  panels_["events"] = make_events_panel();
+  panels_["bookmarks"] = make_bookmarks_panel();
+  perform_ = [this](const std::string& line) { perform(line); };
+  tell_worker_what_is_shown();
+}
+
+void App::perform(const std::string& line) {
+  trouble_.clear();
+  const auto [name, rest] = split(line);
+  const Action* action = find_action(name);
+  if (action == nullptr) {
+    trouble_ = fmt::format("no such action: {}", name);
+  } else if (action->here) {
+    window_action(name, rest);
+    tell_worker_what_is_shown();
+  } else {
+    if (name == "memory") shared_.picked = 0;
+    worker_.post(line);
+  }
+}
+
+bool App::window_action(const std::string& name, const std::string& rest) {
+  if (name == "cancel") {
+    worker_.cancel();
+    palette_open_ = help_open_ = false;
+  } else if (name == "quit") {
+    quit_ = true;
+  } else if (name == "open") {
+    if (!layout_.show(rest)) trouble_ = fmt::format("no such panel: {}", rest);
+  } else if (name == "theme") {
+    if (rest != "dark" && rest != "light") trouble_ = "theme: dark or light was expected";
+    theme_ = rest == "light" ? &light_theme() : &dark_theme();
+  } else if (name == "toggle-theme") {
+    theme_ = theme_->dark ? &light_theme() : &dark_theme();
+  } else if (name == "layout") {
+    auto parsed = rest == "standard" ? Result<Layout>(Layout::standard()) : Layout::parse(rest);
+    if (parsed)
+      layout_ = std::move(*parsed);
+    else
+      trouble_ = parsed.failure().message;
+  } else if (name == "zoom") {
+    zoom(rest);
+  } else if (name == "select") {
+    set_span(shared_.selection, rest);
+  } else if (name == "pick") {
+    shared_.picked = std::strtoull(rest.c_str(), nullptr, 0);
+  } else if (name == "filter") {
+    shared_.filter = rest;
+  } else if (name == "palette") {
+    palette_open_ = palette_appears_ = true;
+    palette_row_ = 0;
+    std::snprintf(palette_text_, sizeof palette_text_, "%s%s", rest.c_str(), rest.empty() ? "" : " ");
+  } else if (name == "help") {
+    help_open_ = !help_open_;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void App::set_span(Span& span, const std::string& text) {
+  if (text == "none" || text == "all") {
+    span = {};
+    return;
+  }
+  const auto dots = text.find("..");
+  Span asked;
+  const auto read = [&](std::string part, std::uint64_t& out) {
+    std::erase_if(part, [](char c) { return c == '_' || c == ','; });
+    const bool percent = !part.empty() && part.back() == '%';
+    if (percent) part.pop_back();
+    double share = 0;
+    if (percent) {
+      share = std::strtod(part.c_str(), nullptr) / 100;
+      const auto all = static_cast<double>(model_->last.icount - model_->first.icount);
+      out = model_->first.icount.value + static_cast<std::uint64_t>(share * all);
+      return true;
+    }
+    const auto [end, failure] = std::from_chars(part.data(), part.data() + part.size(), out);
+    return failure == std::errc{} && end == part.data() + part.size();
+  };
+  if (dots == std::string::npos || !read(text.substr(0, dots), asked.from) ||
+      !read(text.substr(dots + 2), asked.to) || asked.empty()) {
+    trouble_ = fmt::format("A..B with A below B was expected, found \"{}\"", text);
+    return;
+  }
+  span = asked;
+}
+
+void App::zoom(const std::string& text) {
+  if (text != "in" && text != "out") return set_span(shared_.view, text);
+  Span& view = shared_.view;
+  if (view.empty()) view = {model_->first.icount.value, model_->last.icount.value};
+  const std::uint64_t width = view.to - view.from, now = model_->now.icount.value;
+  const std::uint64_t wanted = text == "in" ? std::max<std::uint64_t>(20, width / 2) : width * 2;
+  const std::uint64_t from = now - std::min(now, wanted / 2);
+  view = {from, from + wanted};
+}
+
+void App::tell_worker_what_is_shown() {
+  std::string shown;
+  for (const std::string& panel : layout_.visible()) shown += " " + panel;
+  if (shown == shown_) return;
+  shown_ = shown;
+  worker_.post("show" + shown);
+}
+
+std::string App::state() const {
+  return fmt::format("theme {}\nlayout {}\n", theme_->dark ? "dark" : "light", layout_.text());
+}
+
+/// A key was pressed for an action: those that need more open the palette.
+void App::press(const std::string& name) {
+  const Action* action = find_action(name);
+  if (name == "break") return perform("break pc");
+  if (name == "last-write") {
+    if (model_->memory)
+      perform(fmt::format("last-write 0x{:x}", model_->memory->base.value + shared_.picked));
+    return;
+  }
+  const bool needs_more = !action->takes.empty() && action->takes.front() != '[';
+  perform(needs_more ? "palette " + name : name);
+}
+
+void App::handle_keys() {
+  for (const Action& action : actions()) {
+    if (action.keys.empty() || !is_pressed(action.keys)) continue;
+    // While text is typed only keys that are no text count.
+    const bool text =
+        ImGui::GetIO().WantTextInput && (action.keys == "Ctrl+Home" || action.keys == "Ctrl+End");
+    if (!text) press(std::string(action.name));
+  }
+}
+
+void App::draw(const Fonts& fonts, float scale) {
+  model_ = worker_.model();
+  status_ = worker_.status();
+  if (styled_ != theme_ || styled_scale_ != scale) {
+    apply(*theme_, scale);
+    styled_ = theme_;
+    styled_scale_ = scale;
+  }
+  if (shared_.view.empty()) shared_.view = {model_->first.icount.value, model_->last.icount.value};
+  const Panes panes{*model_, status_, *theme_, fonts, shared_, perform_, scale};
+  const ImVec2 display = ImGui::GetIO().DisplaySize;
+  ImGui::SetNextWindowPos({0, 0});
+  ImGui::SetNextWindowSize(display);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(0, 0));
+  constexpr ImGuiWindowFlags kFlags = ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove |
+                                      ImGuiWindowFlags_NoSavedSettings |
+                                      ImGuiWindowFlags_NoBringToFrontOnFocus;
+  ImGui::Begin("hindsight", nullptr, kFlags);
+  ImGui::PopStyleVar();
+  handle_keys();
+  const float bar = 44 * scale, status = 26 * scale;
+  draw_toolbar(panes);
+  draw_node(panes, layout_.root(), {0, bar}, {display.x, display.y - bar - status}, 1);
+  draw_status(panes, status);
+  ImGui::End();
+  draw_palette(panes);
+  draw_help(panes);
+}
+
+void App::draw_node(const Panes& panes, LayoutNode& node, ImVec2 at, ImVec2 size, int id) {
+  if (node.kind == LayoutNode::Kind::tabs)
+    draw_tabs(panes, node, at, size, id);
+  else
+    draw_split(panes, node, at, size, id);
+}
+
+void App::draw_split(const Panes& panes, LayoutNode& node, ImVec2 at, ImVec2 size, int id) {
+  const bool row = node.kind == LayoutNode::Kind::row;
+  const float gap = std::floor(5 * panes.scale);
+  const float whole = (row ? size.x : size.y) - gap;
+  const float part = std::floor(whole * node.share);
+  const ImVec2 grip = row ? ImVec2(at.x + part, at.y) : ImVec2(at.x, at.y + part);
+  ImGui::SetCursorPos(grip);
+  ImGui::PushID(id);
+  ImGui::InvisibleButton("grip", row ? ImVec2(gap, size.y) : ImVec2(size.x, gap));
+  ImGui::PopID();
+  if (ImGui::IsItemHovered() || ImGui::IsItemActive()) {
+    ImGui::SetMouseCursor(row ? ImGuiMouseCursor_ResizeEW : ImGuiMouseCursor_ResizeNS);
+    ImGui::GetWindowDrawList()->AddRectFilled(ImGui::GetItemRectMin(), ImGui::GetItemRectMax(),
+                                              panes.theme.accent_soft);
+  }
+  if (ImGui::IsItemActive()) {
+    const float moved = row ? ImGui::GetIO().MouseDelta.x : ImGui::GetIO().MouseDelta.y;
+    node.share = std::clamp(node.share + moved / whole, 0.05F, 0.95F);
+  }
+  const ImVec2 first = row ? ImVec2(part, size.y) : ImVec2(size.x, part);
+  const ImVec2 second = row ? ImVec2(whole - part, size.y) : ImVec2(size.x, whole - part);
+  draw_node(panes, *node.first, at, first, id * 2);
+  draw_node(panes, *node.second, row ? ImVec2(at.x + part + gap, at.y) : ImVec2(at.x, at.y + part + gap),
+            second, id * 2 + 1);
+}
+
+void App::draw_tabs(const Panes& panes, LayoutNode& leaf, ImVec2 at, ImVec2 size, int id) {
+  const float strip = std::floor(28 * panes.scale);
+  ImDrawList* list = ImGui::GetWindowDrawList();
+  list->AddRectFilled({at.x, at.y}, {at.x + size.x, at.y + strip}, panes.theme.background);
+  list->AddRectFilled({at.x, at.y + strip}, {at.x + size.x, at.y + size.y}, panes.theme.panel);
+  ImGui::PushID(id);
+  float x = at.x + 4 * panes.scale;
+  for (std::size_t i = 0; i < leaf.panels.size(); ++i) {
+    const std::string title(title_of(leaf.panels[i]));
+    const bool front = i == leaf.active;
+    ImGui::PushFont(front ? panes.fonts.strong : panes.fonts.text);
+    const float width = ImGui::CalcTextSize(title.c_str()).x + 20 * panes.scale;
+    ImGui::SetCursorPos({x, at.y});
+    const std::string panel = leaf.panels[i];
+    if (ImGui::InvisibleButton(panel.c_str(), {width, strip})) perform("open " + panel);
+    const bool hovered = ImGui::IsItemHovered();
+    if (ImGui::BeginDragDropSource()) {
+      ImGui::SetDragDropPayload("panel", panel.data(), panel.size());
+      ImGui::TextUnformatted(title.c_str());
+      ImGui::EndDragDropSource();
+    }
+    if (ImGui::BeginDragDropTarget()) {
+      if (const ImGuiPayload* payload = ImGui::AcceptDragDropPayload("panel"))
+        layout_.move({static_cast<const char*>(payload->Data), static_cast<std::size_t>(payload->DataSize)},
+                     panel);
+      ImGui::EndDragDropTarget();
+      tell_worker_what_is_shown();
+    }
+    if (front) {
+      list->AddRectFilled({x, at.y + 3 * panes.scale}, {x + width, at.y + strip}, panes.theme.panel,
+                          4 * panes.scale, ImDrawFlags_RoundCornersTop);
+      list->AddRectFilled({x + 10 * panes.scale, at.y + strip - 2 * panes.scale},
+                          {x + width - 10 * panes.scale, at.y + strip}, panes.theme.accent);
+    }
+    const float y = at.y + std::floor((strip - ImGui::GetFontSize()) / 2);
+    list->AddText({x + 10 * panes.scale, y}, front || hovered ? panes.theme.text : panes.theme.faint,
+                  title.c_str());
+    ImGui::PopFont();
+    x += width + 2 * panes.scale;
+    if (leaf.active >= leaf.panels.size()) leaf.active = 0;
+  }
+  if (leaf.active < leaf.panels.size()) {
+    ImGui::SetCursorPos({at.x, at.y + strip});
+    ImGui::PushFont(panes.fonts.text);
+    const std::string& name = leaf.panels[leaf.active];
+    constexpr ImGuiWindowFlags kAlways = ImGuiWindowFlags_AlwaysUseWindowPadding;
+    const bool fixed = name == "timeline" || name == "code" || name == "memory" || name == "console";
+    ImGui::BeginChild(name.c_str(), {size.x, size.y - strip}, false,
+                      kAlways | (fixed ? ImGuiWindowFlags_NoScrollbar : 0));
+    if (const auto panel = panels_.find(name); panel != panels_.end()) panel->second->draw(panes);
+    ImGui::EndChild();
+    ImGui::PopFont();
+  }
+  ImGui::PopID();
+}
+
+}  // namespace hindsight::debugger::ui

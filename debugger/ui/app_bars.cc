@@ -1,0 +1,248 @@
+// The bars above and below the panels, the palette and the help.
+#include <algorithm>
+#include <cmath>
+
+#include "debugger/ui/actions.h"
+#include "debugger/ui/app.h"
+
+namespace hindsight::debugger::ui {
+namespace {
+
+/// Draws the sign of a transport control in a box of 16 units.
+void draw_sign(ImDrawList* list, std::string_view name, ImVec2 c, float u, ImU32 colour) {
+  const auto triangle = [&](float x, bool right) {
+    const float d = right ? 1.0F : -1.0F;
+    list->AddTriangleFilled({c.x + (x - 4 * d) * u, c.y - 5 * u}, {c.x + (x - 4 * d) * u, c.y + 5 * u},
+                            {c.x + (x + 4 * d) * u, c.y}, colour);
+  };
+  const auto bar = [&](float x) {
+    list->AddRectFilled({c.x + (x - 1) * u, c.y - 5 * u}, {c.x + (x + 1) * u, c.y + 5 * u}, colour);
+  };
+  const auto dot = [&](float x) { list->AddCircleFilled({c.x + x * u, c.y}, 2.2F * u, colour); };
+  if (name == "begin") bar(-5), triangle(1, false);
+  if (name == "reverse-continue") triangle(-4, false), triangle(4, false);
+  if (name == "previous-event") triangle(-3, false), dot(5);
+  if (name == "back") triangle(0, false);
+  if (name == "step") triangle(0, true);
+  if (name == "next-event") triangle(3, true), dot(-5);
+  if (name == "continue") triangle(-4, true), triangle(4, true);
+  if (name == "end") bar(5), triangle(-1, true);
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+}  // namespace
+
+void App::draw_toolbar(const Panes& panes) {
+  const float width = ImGui::GetIO().DisplaySize.x, u = panes.scale, height = 44 * u;
+  ImGui::GetWindowDrawList()->AddRectFilled({0, 0}, {width, height}, panes.theme.panel);
+  draw_transport(panes);
+  ImGui::SameLine(0, 16 * u);
+  draw_place(panes);
+  ImGui::PushFont(panes.fonts.text);
+  const float right = 178 * u;
+  ImGui::SetCursorPos({width - right, 9 * u});
+  if (ImGui::Button("Actions", {84 * u, 26 * u})) perform("palette");
+  if (ImGui::IsItemHovered()) ImGui::SetTooltip("Find an action (Ctrl+P)");
+  ImGui::SameLine();
+  if (ImGui::Button(theme_->dark ? "Light" : "Dark", {72 * u, 26 * u})) perform("toggle-theme");
+  if (ImGui::IsItemHovered()) ImGui::SetTooltip("Switch between light and dark (Ctrl+T)");
+  ImGui::PopFont();
+}
+
+void App::draw_transport(const Panes& panes) {
+  const float u = panes.scale;
+  float x = 10 * u;
+  for (const Action& action : actions().first(8)) {
+    // The table begins with begin and end; on the bar end comes last.
+    static constexpr std::string_view kOrder[] = {"begin", "reverse-continue", "previous-event", "back",
+                                                  "step",  "next-event",       "continue",       "end"};
+    const auto place = static_cast<std::size_t>(&action - actions().data());
+    const Action& shown = *find_action(kOrder[place]);
+    ImGui::SetCursorPos({x, 7 * u});
+    const std::string name(shown.name);
+    if (ImGui::InvisibleButton(name.c_str(), {34 * u, 30 * u})) perform(name);
+    const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
+    ImDrawList* list = ImGui::GetWindowDrawList();
+    if (ImGui::IsItemHovered()) {
+      list->AddRectFilled(low, high, panes.theme.raised, 4 * u);
+      ImGui::PushFont(panes.fonts.text);
+      ImGui::SetTooltip("%.*s (%.*s)", static_cast<int>(shown.title.size()), shown.title.data(),
+                        static_cast<int>(shown.keys.size()), shown.keys.data());
+      ImGui::PopFont();
+    }
+    draw_sign(list, shown.name, {(low.x + high.x) / 2, (low.y + high.y) / 2}, u,
+              place < 4 ? panes.theme.accent : panes.theme.text);
+    x += (place == 3 ? 44 : 36) * u;
+  }
+}
+
+void App::draw_place(const Panes& panes) {
+  const float u = panes.scale;
+  ImDrawList* list = ImGui::GetWindowDrawList();
+  const std::uint64_t first = model_->first.icount.value, last = model_->last.icount.value;
+  const double share = last > first ? static_cast<double>(model_->now.icount.value - first) /
+                                          static_cast<double>(last - first) * 100
+                                    : 0;
+  ImGui::SetCursorPos({330 * u, 9 * u});
+  ImGui::PushFont(panes.fonts.mono);
+  ImGui::SetNextItemWidth(210 * u);
+  const std::string hint = text_of(model_->now);
+  if (ImGui::InputTextWithHint("##seek", hint.c_str(), seek_text_, sizeof seek_text_,
+                               ImGuiInputTextFlags_EnterReturnsTrue)) {
+    perform(std::string("seek ") + seek_text_);
+    *seek_text_ = 0;
+  }
+  if (ImGui::IsItemHovered() && !ImGui::IsItemActive()) {
+    ImGui::PushFont(panes.fonts.text);
+    ImGui::SetTooltip(
+        "Where the machine stands, in instructions since power-on.\n"
+        "Type where to go: 123456, 37%%, begin, end, mark:NAME, event:N (Ctrl+G)");
+    ImGui::PopFont();
+  }
+  float x = 556 * u;
+  const float y = 14 * u;
+  const auto put = [&](ImU32 colour, const std::string& text) {
+    list->AddText({x, y}, colour, text.c_str());
+    x += ImGui::CalcTextSize(text.c_str()).x + 18 * u;
+  };
+  put(panes.theme.faint, fmt::format("of {}  {:5.1f} %", grouped(last), share));
+  put(panes.theme.text, text_of(model_->time));
+  put(panes.theme.accent, model_->where);
+  ImGui::PopFont();
+}
+
+void App::draw_status(const Panes& panes, float height) {
+  const ImVec2 display = ImGui::GetIO().DisplaySize;
+  const float u = panes.scale, y = display.y - height;
+  ImDrawList* list = ImGui::GetWindowDrawList();
+  list->AddRectFilled({0, y}, {display.x, display.y}, panes.theme.panel);
+  list->AddLine({0, y}, {display.x, y}, panes.theme.border);
+  ImGui::PushFont(panes.fonts.text);
+  const float text_y = y + std::floor((height - ImGui::GetFontSize()) / 2);
+  const bool failed = !trouble_.empty() || model_->failed;
+  const std::string words = !trouble_.empty() ? trouble_ : model_->message;
+  float x = 12 * u;
+  if (status_.busy) {
+    const std::string doing = fmt::format("{} …  (Esc cancels)", status_.doing);
+    list->AddText({x, text_y}, panes.theme.accent, doing.c_str());
+    x += ImGui::CalcTextSize(doing.c_str()).x + 12 * u;
+    const float bar = 160 * u, middle = y + height / 2;
+    list->AddRectFilled({x, middle - 3 * u}, {x + bar, middle + 3 * u}, panes.theme.raised, 3 * u);
+    list->AddRectFilled(
+        {x, middle - 3 * u},
+        {x + bar * static_cast<float>(std::clamp(status_.progress, 0.02, 1.0)), middle + 3 * u},
+        panes.theme.accent, 3 * u);
+  } else {
+    list->AddText({x, text_y}, failed ? panes.theme.bad : panes.theme.text, words.c_str());
+  }
+  std::string right = title_;
+  if (status_.gathered < 1 && !status_.settled)
+    right = fmt::format("gathering activity: {:.0f} %    {}", status_.gathered * 100, title_);
+  const float width = ImGui::CalcTextSize(right.c_str()).x;
+  list->AddText({display.x - width - 12 * u, text_y}, panes.theme.faint, right.c_str());
+  ImGui::PopFont();
+}
+
+void App::draw_palette(const Panes& panes) {
+  if (!palette_open_) return;
+  const ImVec2 display = ImGui::GetIO().DisplaySize;
+  const float width = std::min(620 * panes.scale, display.x - 40);
+  ImGui::SetNextWindowPos({(display.x - width) / 2, 90 * panes.scale});
+  ImGui::SetNextWindowSize({width, 0});
+  ImGui::PushFont(panes.fonts.text);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, 8 * panes.scale);
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, panes.theme.panel);
+  if (palette_appears_) ImGui::SetNextWindowFocus();
+  ImGui::Begin("palette", nullptr,
+               ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoMove |
+                   ImGuiWindowFlags_AlwaysAutoResize);
+  if (palette_appears_) ImGui::SetKeyboardFocusHere();
+  ImGui::SetNextItemWidth(-1);
+  const bool enter = ImGui::InputTextWithHint("##action", "what to do, such as: seek 37%", palette_text_,
+                                              sizeof palette_text_, ImGuiInputTextFlags_EnterReturnsTrue);
+  palette_rows(panes, enter);
+  const bool left = !palette_appears_ && !ImGui::IsWindowFocused(ImGuiFocusedFlags_ChildWindows);
+  palette_appears_ = false;
+  ImGui::End();
+  ImGui::PopStyleColor();
+  ImGui::PopStyleVar(2);
+  ImGui::PopFont();
+  if (left && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) palette_open_ = false;
+}
+
+void App::palette_rows(const Panes& panes, bool enter) {
+  struct Row {
+    std::string title, line;
+    std::string_view takes, keys;
+  };
+  const std::string typed = palette_text_;
+  const std::string wanted = lower(typed.substr(0, typed.find_last_not_of(' ') + 1));
+  std::vector<Row> rows;
+  const std::string first = wanted.substr(0, wanted.find(' '));
+  const bool with_arguments = find_action(first) != nullptr && wanted.size() > first.size();
+  if (with_arguments) rows.push_back({typed, typed, {}, {}});
+  const auto fits = [&](std::string_view title, std::string_view name) {
+    return wanted.empty() || lower(title).find(wanted) != std::string::npos ||
+           name.find(first) != std::string::npos;
+  };
+  for (const Action& action : actions())
+    if (fits(action.title, action.name))
+      rows.push_back({std::string(action.title), std::string(action.name), action.takes, action.keys});
+  for (const PanelName& panel : panel_names())
+    if (!with_arguments && fits(fmt::format("open {}", panel.title), panel.name))
+      rows.push_back({fmt::format("Open {}", panel.title), fmt::format("open {}", panel.name), {}, {}});
+  palette_row_ = std::clamp(palette_row_, 0, std::max(0, static_cast<int>(rows.size()) - 1));
+  if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_DownArrow))) ++palette_row_;
+  if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_UpArrow)) && palette_row_ > 0) --palette_row_;
+  for (int i = 0; i < static_cast<int>(rows.size()) && i < 14; ++i) {
+    const Row& row = rows[static_cast<std::size_t>(i)];
+    ImGui::PushID(i);
+    const bool chosen =
+        ImGui::Selectable(row.title.c_str(), i == palette_row_) || (enter && i == palette_row_);
+    ImGui::SameLine(ImGui::GetWindowWidth() * 0.52F);
+    coloured(panes.theme.faint, std::string(row.takes));
+    ImGui::SameLine(ImGui::GetWindowWidth() - 110 * panes.scale);
+    coloured(panes.theme.faint, std::string(row.keys));
+    ImGui::PopID();
+    if (!chosen) continue;
+    palette_open_ = false;
+    const bool needs_more = !row.takes.empty() && row.takes.front() != '[';
+    perform(needs_more ? "palette " + row.line : row.line);
+  }
+}
+
+void App::draw_help(const Panes& panes) {
+  if (!help_open_) return;
+  const ImVec2 display = ImGui::GetIO().DisplaySize;
+  ImGui::PushFont(panes.fonts.text);
+  ImGui::SetNextWindowPos({display.x / 2, display.y / 2}, 0, {0.5F, 0.5F});
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, 8 * panes.scale);
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, panes.theme.panel);
+  ImGui::Begin(
+      "keys", &help_open_,
+      ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_AlwaysAutoResize);
+  if (ImGui::BeginTable("keys", 2, ImGuiTableFlags_SizingFixedFit)) {
+    for (const Action& action : actions()) {
+      if (action.keys.empty()) continue;
+      ImGui::TableNextColumn();
+      coloured(panes.theme.accent, std::string(action.keys));
+      ImGui::TableNextColumn();
+      coloured(panes.theme.text, std::string(action.title));
+    }
+    ImGui::EndTable();
+  }
+  ImGui::End();
+  ImGui::PopStyleColor();
+  ImGui::PopStyleVar(2);
+  ImGui::PopFont();
+}
+
+}  // namespace hindsight::debugger::ui

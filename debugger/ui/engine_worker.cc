@@ -1,0 +1,423 @@
+#include "debugger/ui/engine_worker.h"
+
+#include <algorithm>
+#include <array>
+
+namespace hindsight::debugger::ui {
+namespace {
+
+using session::Direction;
+using session::Stop;
+using session::StopKind;
+
+/// What is gathered at once: well below a second.
+constexpr std::uint64_t kStretch = 60'000'000;
+constexpr std::array<std::string_view, 10> kMoves = {
+    "seek",       "step",           "back",       "continue", "reverse-continue",
+    "next-event", "previous-event", "last-write", "begin",    "end"};
+
+std::pair<std::string, std::string> split(const std::string& text) {
+  const auto blank = text.find(' ');
+  if (blank == std::string::npos) return {text, {}};
+  const auto rest = text.find_first_not_of(' ', blank);
+  return {text.substr(0, blank), rest == std::string::npos ? "" : text.substr(rest)};
+}
+
+std::uint64_t count_of(const std::string& text) {
+  return text.empty() ? 1 : std::max<std::uint64_t>(1, std::strtoull(text.c_str(), nullptr, 10));
+}
+
+template <class T>
+std::shared_ptr<const Told<T>> told(Result<std::vector<T>> result) {
+  auto model = std::make_shared<Told<T>>();
+  if (result)
+    model->all = std::move(*result);
+  else
+    model->trouble = result.failure().message;
+  return model;
+}
+
+}  // namespace
+
+EngineWorker::EngineWorker(session::Session& session) : session_(session), builder_(session) {
+  next_.first = session_.first();
+  next_.last = session_.last();
+  next_.now = session_.now();
+  next_.activity = std::make_shared<ActivityIndex>();
+  next_.console = std::make_shared<ConsoleText>();
+  next_.breakpoints = std::make_shared<std::vector<BreakpointRow>>();
+  next_.marks = std::make_shared<std::vector<session::MarkInfo>>();
+  next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>();
+  status_.busy = true;
+  status_.doing = "opening";
+  published_ = std::make_shared<ViewModel>(next_);
+  session_.on_progress([this](double share) {
+    const std::lock_guard lock(mutex_);
+    status_.progress = share;
+  });
+  thread_ = std::thread([this] { run(); });
+}
+
+EngineWorker::~EngineWorker() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    queue_.clear();
+  }
+  wake_.notify_one();
+  // An interruption that comes just before a move begins is lost: the next one is not.
+  session_.interrupt();
+  thread_.join();
+  session_.on_progress({});
+}
+
+void EngineWorker::post(std::string line) {
+  auto [name, rest] = split(line);
+  const bool moves = std::ranges::find(kMoves, name) != kMoves.end();
+  bool interrupt = false;
+  {
+    const std::lock_guard lock(mutex_);
+    // Scrubbing posts faster than anybody can seek: only the last place counts.
+    if (name == "seek" && !queue_.empty() && queue_.back().name == "seek") queue_.pop_back();
+    interrupt = interruptible_ || (moves && status_.busy && status_.doing.starts_with("seek"));
+    queue_.push_back({std::move(line), std::move(name), std::move(rest)});
+  }
+  wake_.notify_one();
+  if (interrupt) session_.interrupt();
+}
+
+void EngineWorker::cancel() { session_.interrupt(); }
+
+std::shared_ptr<const ViewModel> EngineWorker::model() const {
+  const std::lock_guard lock(mutex_);
+  return published_;
+}
+
+WorkerStatus EngineWorker::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool EngineWorker::idle() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.empty() && !status_.busy;
+}
+
+bool EngineWorker::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return closing_ || !queue_.empty();
+}
+
+void EngineWorker::run() {
+  refresh_lists();
+  refresh();
+  publish();
+  bool more = true;
+  for (;;) {
+    Command command;
+    bool slow = false;
+    {
+      std::unique_lock lock(mutex_);
+      slow = queue_.empty() && (stale_ || path_stale_);
+      if (!slow) status_.busy = false;
+      status_.settled = !more && !slow && queue_.empty();
+      if (!more && !slow) wake_.wait(lock, [&] { return closing_ || !queue_.empty(); });
+      if (closing_) return;
+      interruptible_ = queue_.empty();
+      if (!queue_.empty()) {
+        command = std::move(queue_.front());
+        queue_.pop_front();
+        status_.busy = true;
+        status_.settled = false;
+        status_.doing = command.line;
+        status_.progress = 0;
+      }
+    }
+    if (!command.name.empty()) {
+      carry_out(command);
+      publish();
+    } else if (slow) {
+      refresh_slow();
+    } else {
+      more = gather();
+    }
+  }
+}
+
+void EngineWorker::publish() {
+  ++next_.serial;
+  auto model = std::make_shared<const ViewModel>(next_);
+  const std::lock_guard lock(mutex_);
+  published_ = std::move(model);
+}
+
+void EngineWorker::complain(const Error& failure) {
+  next_.message = failure.message;
+  next_.failed = true;
+}
+
+void EngineWorker::carry_out(const Command& command) {
+  next_.message.clear();
+  next_.failed = false;
+  if (move(command) || look(command) || set_stop(command) || note(command)) return;
+  complain(error("no such command: {}", command.name));
+}
+
+bool EngineWorker::move(const Command& command) {
+  const std::string& name = command.name;
+  if (name == "seek" || name == "begin" || name == "end") {
+    const auto to = session_.parse_position(name == "seek" ? command.rest : name);
+    if (!to) {
+      complain(to.failure());
+      return true;
+    }
+    after(session_.seek(*to));
+  } else if (name == "step") {
+    after(session_.step(Direction::forward, count_of(command.rest)));
+  } else if (name == "back") {
+    after(session_.step(Direction::backward, count_of(command.rest)));
+  } else if (name == "continue") {
+    after(session_.run(Direction::forward));
+  } else if (name == "reverse-continue") {
+    after(session_.run(Direction::backward));
+  } else if (name == "next-event") {
+    after(session_.run_to_event(Direction::forward));
+  } else if (name == "previous-event") {
+    after(session_.run_to_event(Direction::backward));
+  } else if (name == "last-write") {
+    last_write(command.rest);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void EngineWorker::after(const Result<Stop>& stopped) {
+  if (!stopped)
+    complain(stopped.failure());
+  else if (stopped->kind == StopKind::begin)
+    next_.message = "begin of history: " + stopped->text;
+  else if (stopped->kind == StopKind::end)
+    next_.message = "end of history: " + stopped->text;
+  else
+    next_.message = stopped->text;
+  code_at_.reset();
+  refresh();
+}
+
+void EngineWorker::last_write(const std::string& rest) {
+  const auto [where, size] = split(rest);
+  const auto address = builder_.address(where);
+  if (!address) return complain(address.failure());
+  const auto mapping = session_.mapping(*address);
+  if (!mapping) return complain(error("{:#x} is not mapped here", address->value));
+  const auto hit = session_.last_write(mapping->page + (address->value & kPageMask), count_of(size));
+  if (!hit) return complain(hit.failure());
+  if (!*hit) {
+    next_.message = fmt::format("{:#x} was not written since power-on", address->value);
+    return;
+  }
+  // Just after it, so that memory shows what was written; one step back leads to the instruction.
+  after(session_.seek((*hit)->before));
+  if (next_.failed || !(*hit)->access) return;
+  const auto& access = *(*hit)->access;
+  code_at_.reset();
+  next_.message = fmt::format("{:#x} was last written here by {}: {:#x} -> {:#x}", address->value,
+                              access.origin == engine::port::AccessOrigin::dma ? std::string("a device")
+                                                                               : session_.describe(access.pc),
+                              access.before, access.after);
+}
+
+bool EngineWorker::look(const Command& command) {
+  if (command.name == "show") {  // the panels that are seen
+    shown_.clear();
+    for (std::string rest = command.rest; !rest.empty();) {
+      auto [panel, more] = split(rest);
+      shown_.insert(panel);
+      rest = more;
+    }
+    stale_ = path_stale_ = true;
+  } else if (command.name == "code") {
+    code_at_.reset();
+    if (!command.rest.empty() && command.rest != "pc") {
+      const auto address = builder_.address(command.rest);
+      if (!address) {
+        complain(address.failure());
+        return true;
+      }
+      code_at_ = *address;
+    }
+    next_.code = builder_.code(code_at_);
+    path_stale_ = true;
+  } else if (command.name == "memory") {
+    show_memory(command.rest);
+  } else if (command.name == "walk") {
+    show_walk(command.rest);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void EngineWorker::show_memory(const std::string& expression) {
+  const auto address = builder_.address(expression);
+  if (!address) return complain(address.failure());
+  memory_at_ = fmt::format("0x{:x}", address->value);
+  next_.memory = builder_.memory(*address, expression, nullptr);
+}
+
+void EngineWorker::show_walk(const std::string& expression) {
+  const auto address = builder_.address(expression);
+  if (!address) return complain(address.failure());
+  walk_at_ = expression;
+  next_.walk = builder_.walk(*address, expression);
+}
+
+bool EngineWorker::set_stop(const Command& command) {
+  if (command.name == "break" || command.name == "watch") {
+    const auto [where, size] = split(command.rest);
+    const auto address = builder_.address(where);
+    if (!address) {
+      complain(address.failure());
+      return true;
+    }
+    const bool watch = command.name == "watch";
+    const auto same = std::ranges::find_if(breakpoints_, [&](const BreakpointRow& row) {
+      return row.address == *address && row.watch == watch;
+    });
+    if (same != breakpoints_.end()) {  // a second time takes it away
+      session_.remove(same->id);
+      breakpoints_.erase(same);
+    } else {
+      session::Condition condition;
+      const std::uint64_t bytes = size.empty() ? 8 : count_of(size);
+      if (watch)
+        condition.watchpoint =
+            replay::timeline::Watchpoint{{false, address->value, bytes, false, true}, true};
+      else
+        condition.breakpoint = replay::timeline::Breakpoint{*address};
+      const int id = session_.add(condition);
+      const std::string text = session_.describe(*address);
+      breakpoints_.push_back(
+          {id, *address, watch ? fmt::format("{} bytes at {}", bytes, text) : text, watch});
+    }
+  } else if (command.name == "delete") {
+    const int id = static_cast<int>(count_of(command.rest));
+    session_.remove(id);
+    std::erase_if(breakpoints_, [&](const BreakpointRow& row) { return row.id == id; });
+  } else {
+    return false;
+  }
+  next_.breakpoints = std::make_shared<std::vector<BreakpointRow>>(breakpoints_);
+  return true;
+}
+
+bool EngineWorker::note(const Command& command) {
+  Status done = Done{};
+  if (command.name == "mark") {
+    const auto [name, text] = split(command.rest);
+    done = name.empty() ? Status(error("a name for the mark was expected")) : session_.set_mark(name, text);
+    if (done) next_.message = "marked as " + name;
+  } else if (command.name == "unmark") {
+    done = session_.remove_mark(command.rest);
+  } else if (command.name == "snapshot") {
+    done = session_.take_snapshot();
+    if (done) next_.message = "a snapshot is in the trace now";
+  } else {
+    return false;
+  }
+  if (!done) complain(done.failure());
+  refresh_lists();
+  return true;
+}
+
+void EngineWorker::refresh_lists() {
+  next_.marks = std::make_shared<std::vector<session::MarkInfo>>(session_.marks());
+  next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>(session_.snapshots());
+  if (events_known_) return;
+  events_known_ = true;
+  auto events = session_.events(session_.first(), {Icount::max(), 0});
+  if (!events) return complain(events.failure());
+  activity_.set_events(*events);
+  next_.activity = std::make_shared<ActivityIndex>(activity_);
+  next_.events = std::make_shared<std::vector<session::EventInfo>>(std::move(*events));
+}
+
+void EngineWorker::refresh() {
+  next_.now = session_.now();
+  next_.time = session_.time();
+  next_.registers = builder_.registers(next_.registers.get());
+  next_.code = builder_.code(code_at_);
+  next_.where = session_.describe(session_.pc());
+  if (const auto address = builder_.address(memory_at_)) {
+    next_.memory = builder_.memory(*address, memory_at_, next_.memory.get());
+  }
+  if (const auto address = builder_.address(walk_at_)) next_.walk = builder_.walk(*address, walk_at_);
+  stale_ = path_stale_ = true;
+}
+
+bool EngineWorker::refresh_slow() {
+  if (stale_) {
+    next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>(session_.snapshots());
+    if (shows("stack")) next_.stack = told(session_.frames());
+    if (shows("devices")) next_.devices = builder_.devices(next_.devices.get());
+    if (shows("system")) next_.system = builder_.system(*next_.registers);
+    if (shows("tasks")) next_.tasks = told(session_.tasks());
+    if (shows("log")) next_.log = told(session_.kernel_log());
+    if (shows("modules")) next_.modules = told(session_.modules());
+    stale_ = false;
+    publish();
+    return true;
+  }
+  if (path_stale_ && !waiting()) {
+    if (auto path = builder_.path(next_.code)) next_.path = std::move(*path);
+    path_stale_ = false;
+    publish();
+  }
+  return true;
+}
+
+bool EngineWorker::gather() {
+  const Position from = activity_.stretches().empty() ? session_.first() : activity_.gathered_to();
+  if (from >= session_.last() || gathering_failed_) return false;
+  const Position to = std::min(session_.last(), Position{from.icount + kStretch, 0});
+  auto activity = session_.activity(from, to);
+  if (!activity) {
+    // Interrupted by a command: the same stretch later. Anything else will not get better.
+    gathering_failed_ = activity.failure().message != "interrupted";
+    if (gathering_failed_) complain(activity.failure());
+    publish();
+    return !gathering_failed_;
+  }
+  extend_console(*activity);
+  activity_.add(std::move(*activity));
+  next_.activity = std::make_shared<ActivityIndex>(activity_);
+  next_.console = std::make_shared<ConsoleText>(console_);
+  publish();
+  const std::lock_guard lock(mutex_);
+  const double all = static_cast<double>(session_.last().icount - session_.first().icount);
+  status_.gathered = all > 0 ? static_cast<double>(to.icount - session_.first().icount) / all : 1;
+  return to < session_.last();
+}
+
+void EngineWorker::extend_console(const session::Activity& activity) {
+  const auto tell = [&](std::uint64_t until) {
+    if (!next_.events) return;
+    for (; events_told_ < next_.events->size(); ++events_told_) {
+      const session::EventInfo& event = (*next_.events)[events_told_];
+      if (event.at.icount.value > until) return;
+      if (event.kind == "input" && (event.channel == "serial0" || event.channel == "virtio_console"))
+        console_.typed(event.at.icount.value, event.head);
+    }
+  };
+  for (const session::Happening& what : activity.all) {
+    if (what.kind != session::Happening::Kind::output) continue;
+    const std::string& source = activity.sources[what.source];
+    if (source != "serial0" && source != "virtio_console") continue;
+    tell(what.at.icount.value);
+    for (std::uint64_t i = 0; i < what.size && what.address + i < activity.bytes.size(); ++i)
+      console_.sent(what.at.icount.value, activity.bytes[what.address + i]);
+  }
+}
+
+}  // namespace hindsight::debugger::ui

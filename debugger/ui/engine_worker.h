@@ -1,0 +1,91 @@
+// The engine's own thread: it alone uses the session. It takes commands by name through a queue and publishes
+// immutable models; the window never waits for it. While it has nothing to do it gathers what happened over
+// the whole trace, a stretch at a time. Owned by the window; the public functions on any thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "debugger/session/session.h"
+#include "debugger/ui/model_builder.h"
+#include "debugger/ui/view_model.h"
+
+namespace hindsight::debugger::ui {
+
+class EngineWorker final {
+ public:
+  /// `session` outlives the worker.
+  explicit EngineWorker(session::Session& session);
+  ~EngineWorker();
+  EngineWorker(const EngineWorker&) = delete;
+  EngineWorker& operator=(const EngineWorker&) = delete;
+
+  /// A line such as "seek 37%"; commands.h lists them. A move that is under way ends for it.
+  void post(std::string command);
+  /// Ends what is under way.
+  void cancel();
+
+  [[nodiscard]] std::shared_ptr<const ViewModel> model() const;
+  [[nodiscard]] WorkerStatus status() const;
+  /// Every command posted was carried out, and what it led to is in model().
+  [[nodiscard]] bool idle() const;
+
+ private:
+  struct Command {
+    std::string line, name, rest;
+  };
+
+  void run();
+  [[nodiscard]] bool waiting() const;  ///< a command waits
+  void carry_out(const Command& command);
+  bool move(const Command& command);
+  bool look(const Command& command);
+  bool note(const Command& command);
+  bool set_stop(const Command& command);
+  void last_write(const std::string& rest);
+  void after(const Result<session::Stop>& stopped);
+  void complain(const Error& failure);
+  void publish();
+  /// The parts that every stop changes; false: a command came in between.
+  void refresh();
+  bool refresh_slow();
+  void refresh_lists();
+  void show_memory(const std::string& expression);
+  void show_walk(const std::string& expression);
+  /// One stretch more; false: all is gathered.
+  bool gather();
+  void extend_console(const session::Activity& activity);
+  [[nodiscard]] bool shows(const char* panel) const { return shown_.contains(panel); }
+
+  session::Session& session_;
+  ModelBuilder builder_;
+  ViewModel next_;  ///< being built; the thread's
+  std::set<std::string, std::less<>> shown_;
+  std::optional<GuestVirt> code_at_;
+  std::string memory_at_ = "rsp", walk_at_ = "pc";
+  std::shared_ptr<const RegistersModel> registers_before_;
+  std::vector<BreakpointRow> breakpoints_;
+  ActivityIndex activity_;
+  ConsoleText console_;
+  std::size_t events_told_ = 0;  ///< inputs that the console knows of
+  bool events_known_ = false;
+  bool stale_ = true;  ///< the cursor moved since the slow parts were built
+  bool path_stale_ = true;
+  bool gathering_failed_ = false;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Command> queue_;  // guarded by mutex_, as is all below
+  std::shared_ptr<const ViewModel> published_;
+  WorkerStatus status_;
+  bool closing_ = false;
+  bool interruptible_ = false;  ///< what is under way gives way to a command
+  std::thread thread_;
+};
+
+}  // namespace hindsight::debugger::ui

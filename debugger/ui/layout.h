@@ -1,0 +1,43 @@
+// How the window is divided: a tree of rows and columns whose leaves hold panels as tabs. Kept between runs
+// as one line of text. Owned by the window; its thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/result.h"
+
+namespace hindsight::debugger::ui {
+
+struct LayoutNode {
+  enum class Kind : std::uint8_t { tabs, row, column } kind = Kind::tabs;
+  float share = 0.5F;  ///< of the first half
+  std::unique_ptr<LayoutNode> first, second;
+  std::vector<std::string> panels;  ///< of a leaf
+  std::size_t active = 0;
+};
+
+class Layout final {
+ public:
+  /// The one to begin with.
+  static Layout standard();
+  /// "(column 0.23 [timeline] (row 0.5 [code memory*] [console*]))": a star marks the tab in front.
+  static Result<Layout> parse(std::string_view text);
+  [[nodiscard]] std::string text() const;
+
+  [[nodiscard]] LayoutNode& root() { return *root_; }
+  /// Brings a panel to the front; false if it is nowhere.
+  bool show(std::string_view panel);
+  /// The panels that are in front.
+  [[nodiscard]] std::vector<std::string> visible() const;
+  /// Moves a panel into the leaf that holds `beside`, in front.
+  void move(const std::string& panel, const std::string& beside);
+
+ private:
+  explicit Layout(std::unique_ptr<LayoutNode> root) : root_(std::move(root)) {}
+  std::unique_ptr<LayoutNode> root_;
+};
+
+}  // namespace hindsight::debugger::ui

@@ -1,0 +1,66 @@
+// What a panel is given to draw itself with. A panel reads the model, keeps what the user did to the panel
+// (scrolling, filters), and asks for everything else by performing actions. The window's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "debugger/ui/theme.h"
+#include "debugger/ui/view_model.h"
+
+namespace hindsight::debugger::ui {
+
+/// A stretch of the timeline as the window shows or selects it.
+struct Span {
+  std::uint64_t from = 0, to = 0;
+  [[nodiscard]] bool empty() const { return to <= from; }
+};
+
+/// What panels share, and scripts can set.
+struct Shared {
+  Span view;               ///< what the timeline shows
+  Span selection;          ///< of the timeline
+  std::size_t picked = 0;  ///< byte of the memory shown
+  std::string filter;      ///< of the event list
+};
+
+struct Panes {
+  const ViewModel& model;
+  const WorkerStatus& status;
+  const Theme& theme;
+  const Fonts& fonts;
+  Shared& shared;
+  const std::function<void(const std::string&)>& perform;
+  float scale = 1;
+};
+
+class Panel {
+ public:
+  virtual ~Panel() = default;
+  /// Inside a child window of its own.
+  virtual void draw(const Panes& panes) = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Panel> make_timeline_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_code_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_registers_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_system_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_memory_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_walk_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_stack_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_console_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_log_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_tasks_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_modules_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_devices_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_events_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_bookmarks_panel();
+
+/// One line in the faint colour, for a panel that has nothing to show.
+void say(const Panes& panes, const char* text);
+/// Text in a colour, in the font in use.
+void coloured(ImU32 colour, const std::string& text);
+
+}  // namespace hindsight::debugger::ui

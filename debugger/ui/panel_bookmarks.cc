@@ -1,0 +1,84 @@
+#include "debugger/ui/panel.h"
+
+namespace hindsight::debugger::ui {
+namespace {
+
+/// Marks and their notes, which the trace keeps, and the stops that are set in this session.
+class BookmarksPanel final : public Panel {
+ public:
+  void draw(const Panes& panes) override {
+    add(panes);
+    ImGui::Spacing();
+    if (panes.model.marks->empty()) say(panes, "no marks in this trace yet");
+    marks(panes);
+    ImGui::Spacing();
+    ImGui::PushFont(panes.fonts.strong);
+    ImGui::TextUnformatted("Breakpoints and watchpoints");
+    ImGui::PopFont();
+    if (panes.model.breakpoints->empty()) return say(panes, "none; F9 sets one at the pc");
+    stops(panes);
+  }
+
+ private:
+  void add(const Panes& panes) {
+    ImGui::SetNextItemWidth(90 * panes.scale);
+    ImGui::InputTextWithHint("##name", "name", name_, sizeof name_);
+    ImGui::SameLine();
+    ImGui::SetNextItemWidth(-80 * panes.scale);
+    const bool entered =
+        ImGui::InputTextWithHint("##note", "note", note_, sizeof note_, ImGuiInputTextFlags_EnterReturnsTrue);
+    ImGui::SameLine();
+    if ((ImGui::Button("Mark") || entered) && *name_ != 0) {
+      panes.perform(fmt::format("mark {} {}", name_, note_));
+      *name_ = *note_ = 0;
+    }
+  }
+
+  static void marks(const Panes& panes) {
+    ImGui::PushFont(panes.fonts.mono);
+    if (ImGui::BeginTable("marks", 4, ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit)) {
+      for (const session::MarkInfo& mark : *panes.model.marks) {
+        ImGui::PushID(mark.name.c_str());
+        ImGui::TableNextColumn();
+        if (ImGui::Selectable(mark.name.c_str(), mark.at == panes.model.now))
+          panes.perform("seek mark:" + mark.name);
+        ImGui::TableNextColumn();
+        coloured(panes.theme.faint, text_of(mark.at));
+        ImGui::TableNextColumn();
+        if (ImGui::SmallButton("remove")) panes.perform("unmark " + mark.name);
+        ImGui::TableNextColumn();
+        coloured(panes.theme.text, mark.note);
+        ImGui::PopID();
+      }
+      ImGui::EndTable();
+    }
+    ImGui::PopFont();
+  }
+
+  static void stops(const Panes& panes) {
+    ImGui::PushFont(panes.fonts.mono);
+    if (ImGui::BeginTable("stops", 3, ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit)) {
+      for (const BreakpointRow& stop : *panes.model.breakpoints) {
+        ImGui::PushID(stop.id);
+        ImGui::TableNextColumn();
+        coloured(panes.theme.bad, stop.watch ? "watch" : "break");
+        ImGui::TableNextColumn();
+        if (ImGui::Selectable(stop.text.c_str()))
+          panes.perform(fmt::format("{} 0x{:x}", stop.watch ? "memory" : "code", stop.address.value));
+        ImGui::TableNextColumn();
+        if (ImGui::SmallButton("remove")) panes.perform(fmt::format("delete {}", stop.id));
+        ImGui::PopID();
+      }
+      ImGui::EndTable();
+    }
+    ImGui::PopFont();
+  }
+
+  char name_[64] = "", note_[160] = "";
+};
+
+}  // namespace
+
+std::unique_ptr<Panel> make_bookmarks_panel() { return std::make_unique<BookmarksPanel>(); }
+
+}  // namespace hindsight::debugger::ui

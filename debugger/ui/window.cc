@@ -1,0 +1,276 @@
+#include "debugger/ui/window.h"
+
+#include <SDL.h>
+#include <SDL_opengl.h>
+#include <backends/imgui_impl_opengl3.h>
+#include <backends/imgui_impl_sdl.h>
+#include <imgui.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "debugger/ui/app.h"
+#include "debugger/ui/picture.h"
+
+namespace hindsight::debugger::ui {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path state_path() {
+  if (const char* home = std::getenv("XDG_STATE_HOME"); home != nullptr && *home != 0)
+    return fs::path(home) / "hindsight" / "window";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != 0)
+    return fs::path(home) / ".local" / "state" / "hindsight" / "window";
+  return {};
+}
+
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+/// SDL, its window and ImGui's context, from open() to the end.
+class Screen final {
+ public:
+  ~Screen() {
+    if (renderer_) ImGui_ImplOpenGL3_Shutdown();
+    if (platform_) ImGui_ImplSDL2_Shutdown();
+    if (context_ != nullptr) ImGui::DestroyContext(context_);
+    if (gl_ != nullptr) SDL_GL_DeleteContext(gl_);
+    if (window_ != nullptr) SDL_DestroyWindow(window_);
+    if (started_) SDL_Quit();
+  }
+  Screen() = default;
+  Screen(const Screen&) = delete;
+  Screen& operator=(const Screen&) = delete;
+
+  Status open(const WindowOptions& options) {
+    SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
+    if (SDL_Init(SDL_INIT_VIDEO) != 0)
+      return error("no display to open a window on ({}); without one: xvfb-run hindsight debug --headless …",
+                   SDL_GetError());
+    started_ = true;
+    SDL_GL_SetAttribute(SDL_GL_CONTEXT_PROFILE_MASK, SDL_GL_CONTEXT_PROFILE_CORE);
+    SDL_GL_SetAttribute(SDL_GL_CONTEXT_MAJOR_VERSION, 3);
+    SDL_GL_SetAttribute(SDL_GL_CONTEXT_MINOR_VERSION, 2);
+    SDL_GL_SetAttribute(SDL_GL_DOUBLEBUFFER, 1);
+    const Uint32 visible = options.headless ? SDL_WINDOW_HIDDEN : SDL_WINDOW_SHOWN;
+    window_ = SDL_CreateWindow(("Hindsight: " + options.title).c_str(), SDL_WINDOWPOS_CENTERED,
+                               SDL_WINDOWPOS_CENTERED, options.width, options.height,
+                               SDL_WINDOW_OPENGL | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI | visible);
+    if (window_ == nullptr) return error("no window: {}", SDL_GetError());
+    gl_ = SDL_GL_CreateContext(window_);
+    if (gl_ == nullptr) return error("OpenGL 3.2 expected: {}", SDL_GetError());
+    SDL_GL_SetSwapInterval(options.headless ? 0 : 1);
+    read_pixels_ = reinterpret_cast<decltype(read_pixels_)>(SDL_GL_GetProcAddress("glReadPixels"));
+    viewport_ = reinterpret_cast<decltype(viewport_)>(SDL_GL_GetProcAddress("glViewport"));
+    clear_ = reinterpret_cast<decltype(clear_)>(SDL_GL_GetProcAddress("glClear"));
+    if (read_pixels_ == nullptr || viewport_ == nullptr || clear_ == nullptr)
+      return error("OpenGL 3.2 expected: glReadPixels is missing");
+    context_ = ImGui::CreateContext();
+    ImGui::GetIO().IniFilename = nullptr;
+    ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_NavEnableKeyboard;
+    platform_ = ImGui_ImplSDL2_InitForOpenGL(window_, gl_);
+    renderer_ = ImGui_ImplOpenGL3_Init("#version 150");
+    scale_ = options.scale > 0 ? options.scale : options.headless ? 1 : display_scale();
+    fonts_ = load_fonts(scale_);
+    return Done{};
+  }
+
+  /// False: the window was closed.
+  bool pump(int wait_ms) {
+    SDL_Event event;
+    bool open = true;
+    bool any = wait_ms > 0 && SDL_WaitEventTimeout(&event, wait_ms) != 0;
+    while (any || SDL_PollEvent(&event) != 0) {
+      any = false;
+      ImGui_ImplSDL2_ProcessEvent(&event);
+      open &= event.type != SDL_QUIT;
+    }
+    return open;
+  }
+
+  void frame(App& app) {
+    ImGui_ImplOpenGL3_NewFrame();
+    ImGui_ImplSDL2_NewFrame();
+    if (hidden()) ImGui::GetIO().MousePos = {-1, -1};
+    const double before = thread_seconds();
+    ImGui::NewFrame();
+    app.draw(fonts_, scale_);
+    ImGui::Render();
+    frames_.push_back(thread_seconds() - before);
+    int width = 0, height = 0;
+    SDL_GL_GetDrawableSize(window_, &width, &height);
+    viewport_(0, 0, width, height);
+    clear_(GL_COLOR_BUFFER_BIT);
+    ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+  }
+  void swap() { SDL_GL_SwapWindow(window_); }
+
+  /// Of what frame() drew last.
+  Status save(const std::string& path) {
+    int width = 0, height = 0;
+    SDL_GL_GetDrawableSize(window_, &width, &height);
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 4);
+    read_pixels_(0, 0, width, height, GL_RGBA, GL_UNSIGNED_BYTE, pixels.data());
+    for (std::size_t i = 3; i < pixels.size(); i += 4) pixels[i] = 0xFF;
+    return write_png(path, width, height, pixels);
+  }
+
+  /// CPU seconds of our own drawing code in each frame so far.
+  [[nodiscard]] std::vector<double>& frames() { return frames_; }
+
+ private:
+  [[nodiscard]] bool hidden() const { return (SDL_GetWindowFlags(window_) & SDL_WINDOW_HIDDEN) != 0; }
+  [[nodiscard]] float display_scale() const {
+    int width = 0, drawable = 0;
+    SDL_GetWindowSize(window_, &width, nullptr);
+    SDL_GL_GetDrawableSize(window_, &drawable, nullptr);
+    if (width > 0 && drawable > width) return static_cast<float>(drawable) / static_cast<float>(width);
+    float dpi = 96;
+    if (SDL_GetDisplayDPI(SDL_GetWindowDisplayIndex(window_), nullptr, &dpi, nullptr) != 0) return 1;
+    return std::clamp(std::round(dpi / 96 * 4) / 4, 1.0F, 3.0F);
+  }
+
+  SDL_Window* window_ = nullptr;
+  SDL_GLContext gl_ = nullptr;
+  ImGuiContext* context_ = nullptr;
+  bool started_ = false, platform_ = false, renderer_ = false;
+  float scale_ = 1;
+  Fonts fonts_;
+  std::vector<double> frames_;
+  void(APIENTRY* read_pixels_)(GLint, GLint, GLsizei, GLsizei, GLenum, GLenum, void*) = nullptr;
+  void(APIENTRY* viewport_)(GLint, GLint, GLsizei, GLsizei) = nullptr;
+  void(APIENTRY* clear_)(GLbitfield) = nullptr;
+};
+
+/// Carries out a script, a line after the other, each when the one before is done.
+class Script final {
+ public:
+  Script(Screen& screen, App& app, EngineWorker& worker, std::string path)
+      : screen_(screen), app_(app), worker_(worker), path_(std::move(path)) {}
+
+  Status run() {
+    std::ifstream in(path_);
+    if (!in) return error("{}: cannot be opened", path_);
+    std::string line;
+    for (int number = 1; std::getline(in, line); ++number) {
+      line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
+      if (line.empty() || line[0] == '#') continue;
+      if (const Status done = carry_out(line); !done)
+        return error("{}:{}: {}: {}", path_, number, line, done.failure().message);
+      if (app_.wants_to_quit()) break;
+    }
+    return Done{};
+  }
+
+ private:
+  Status carry_out(const std::string& line) {
+    const std::string name = line.substr(0, line.find(' '));
+    const std::string rest = name.size() < line.size() ? line.substr(name.size() + 1) : "";
+    if (name == "wait") return wait(true);
+    if (name == "print") return print(rest);
+    if (name == "screenshot") {
+      // Layout takes effect a frame later, scrolling one more.
+      for (int i = 0; i < 4; ++i) screen_.frame(app_);
+      return screen_.save(rest);
+    }
+    // Actions come faster than anybody can look: a frame is drawn for each all the same.
+    app_.perform(line);
+    if (!app_.trouble().empty()) return Error{app_.trouble()};
+    screen_.frame(app_);
+    if (const Status done = wait(false); !done) return done;
+    const auto model = worker_.model();
+    if (model->failed) return Error{model->message};
+    return Done{};
+  }
+
+  /// Until the engine is idle; `settled`: until nothing is left to do in the background either.
+  Status wait(bool settled) {
+    constexpr int kMost = 600'000;
+    for (int ms = 0; ms < kMost; ms += 5) {
+      if (worker_.idle() && (!settled || worker_.status().settled)) {
+        screen_.frame(app_);
+        return Done{};
+      }
+      if (ms % 100 == 0) screen_.frame(app_);
+      screen_.pump(5);
+    }
+    return error("not done after ten minutes");
+  }
+
+  Status print(const std::string& what) {
+    const auto model = worker_.model();
+    if (what == "frames") {
+      std::vector<double> all = screen_.frames();
+      std::ranges::sort(all);
+      const auto at = [&](double share) {
+        return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))] * 1000;
+      };
+      fmt::print("frames {}: cpu ms p50 {:.2f} p99 {:.2f} most {:.2f}\n", all.size(), at(0.5), at(0.99),
+                 at(1));
+      screen_.frames().clear();
+    } else if (what == "console") {
+      fmt::print("{}\n", model->console->text().substr(0, model->console->shown_at(model->now.icount.value)));
+    } else if (what == "layout") {
+      fmt::print("{}\n", app_.layout().text());
+    } else {
+      fmt::print("at {}{} pc {:x} {} rax {:x}; {}\n", model->now.icount.value,
+                 model->now.delivery == 0 ? "" : fmt::format("+{}", model->now.delivery),
+                 model->registers ? model->registers->value("rip") : 0, model->where,
+                 model->registers ? model->registers->value("rax") : 0, model->message);
+    }
+    std::fflush(stdout);
+    return Done{};
+  }
+
+  Screen& screen_;
+  App& app_;
+  EngineWorker& worker_;
+  const std::string path_;
+};
+
+void load_state(App& app) {
+  std::ifstream in(state_path());
+  for (std::string line; std::getline(in, line);) app.perform(line);
+}
+
+void save_state(const App& app) {
+  const fs::path path = state_path();
+  if (path.empty()) return;
+  std::error_code failure;
+  fs::create_directories(path.parent_path(), failure);
+  std::ofstream(path) << app.state();
+}
+
+}  // namespace
+
+Status run_window(session::Session& session, const WindowOptions& options) {
+  Screen screen;
+  if (const Status opened = screen.open(options); !opened) return opened;
+  EngineWorker worker(session);
+  App app(worker, options.title);
+  if (!options.script.empty()) return Script(screen, app, worker, options.script).run();
+  load_state(app);
+  bool open = true;
+  std::uint64_t drawn = 0;
+  for (int calm = 0; open && !app.wants_to_quit();) {
+    // Nothing moves: a look every tenth of a second is enough. The hand on the mouse wakes it at once.
+    open = screen.pump(calm > 8 ? 100 : 0);
+    const bool active = worker.status().busy || worker.model()->serial != drawn || ImGui::IsAnyItemActive();
+    drawn = worker.model()->serial;
+    calm = active || calm > 8 ? 0 : calm + 1;
+    screen.frame(app);
+    screen.swap();
+  }
+  save_state(app);
+  return Done{};
+}
+
+}  // namespace hindsight::debugger::ui

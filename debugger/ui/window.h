@@ -1,0 +1,23 @@
+// The debugger's window on a session: opens it, draws it until it is closed, or carries out a script without
+// anybody looking. One at a time; the main thread.
+#pragma once
+
+#include <string>
+
+#include "debugger/session/session.h"
+#include "engine/base/result.h"
+
+namespace hindsight::debugger::ui {
+
+struct WindowOptions {
+  std::string title;      ///< the trace
+  std::string script;     ///< a file of actions, one a line; not empty: carry them out and end
+  bool headless = false;  ///< nobody looks: no window is mapped, no state is kept
+  int width = 1600, height = 1000;
+  float scale = 0;  ///< 0: as the display says
+};
+
+/// Needs a display that does OpenGL 3.2; Xvfb with software rendering is one. `session` outlives the call.
+Status run_window(session::Session& session, const WindowOptions& options);
+
+}  // namespace hindsight::debugger::ui
