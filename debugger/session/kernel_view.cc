@@ -115,11 +115,11 @@ Result<std::vector<LogLine>> KernelView::log() {
   return all;
 }
 
-Result<std::vector<ModuleInfo>> KernelView::modules() {
+Result<std::vector<LoadedModule>> KernelView::loaded_modules() {
   using State = symbols::Module::State;
   const auto known = kernel();
   if (!known) return known.failure();
-  std::vector<ModuleInfo> all;
+  std::vector<LoadedModule> all;
   for (const symbols::Module& module : (*known)->modules())
     all.push_back({module.name,
                    module.state == State::live     ? "live"

@@ -24,7 +24,7 @@ class KernelView final {
   [[nodiscard]] Result<std::vector<FrameInfo>> frames();
   [[nodiscard]] Result<std::vector<TaskInfo>> tasks();
   [[nodiscard]] Result<std::vector<LogLine>> log();
-  [[nodiscard]] Result<std::vector<ModuleInfo>> modules();
+  [[nodiscard]] Result<std::vector<LoadedModule>> loaded_modules();
   [[nodiscard]] std::vector<std::byte> symbol_file();
 
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules();

@@ -109,7 +109,8 @@ struct LogLine {
   unsigned level = 0;  ///< 0 emergency to 7 debug
   std::string text;
 };
-struct ModuleInfo {
+/// A module that the kernel has loaded or is about to.
+struct LoadedModule {
   std::string name, state;
   GuestVirt text;
   std::uint64_t size = 0;  ///< of its code
@@ -199,7 +200,7 @@ class Session {
   [[nodiscard]] virtual Result<std::vector<TaskInfo>> tasks() = 0;
   /// What dmesg would print.
   [[nodiscard]] virtual Result<std::vector<LogLine>> kernel_log() = 0;
-  [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
+  [[nodiscard]] virtual Result<std::vector<LoadedModule>> loaded_modules() = 0;
   /// An ELF file with the kernel's symbols and unwind tables at run-time addresses; empty: no kernel is
   /// known.
   [[nodiscard]] virtual std::vector<std::byte> symbol_file() = 0;

@@ -321,8 +321,8 @@ Result<std::vector<session::LogLine>> FakeSession::kernel_log() {
   return std::vector<session::LogLine>{{1'500'000'000, 6, "the kernel began"}};
 }
 
-Result<std::vector<session::ModuleInfo>> FakeSession::modules() {
-  return std::vector<session::ModuleInfo>{{"virtio_net", "live", GuestVirt{kAlias + 0x6000}, 0x800}};
+Result<std::vector<session::LoadedModule>> FakeSession::loaded_modules() {
+  return std::vector<session::LoadedModule>{{"virtio_net", "live", GuestVirt{kAlias + 0x6000}, 0x800}};
 }
 
 Result<session::Activity> FakeSession::activity(Position from, Position to) {
