@@ -110,6 +110,7 @@ bool App::window_action(const std::string& name, const std::string& rest) {
   } else if (name == "palette") {
     palette_open_ = palette_appears_ = true;
     palette_row_ = 0;
+    palette_fresh_ = 2;
     std::snprintf(palette_text_, sizeof palette_text_, "%s%s", rest.c_str(), rest.empty() ? "" : " ");
   } else if (name == "help") {
     help_open_ = !help_open_;

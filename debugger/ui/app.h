@@ -66,7 +66,7 @@ class App final {
 
   bool palette_open_ = false, palette_appears_ = false, help_open_ = false;
   char palette_text_[160] = "";
-  int palette_row_ = 0;
+  int palette_row_ = 0, palette_fresh_ = 0;
   char seek_text_[64] = "";
 };
 

@@ -165,8 +165,18 @@ void App::draw_palette(const Panes& panes) {
                    ImGuiWindowFlags_AlwaysAutoResize);
   if (palette_appears_) ImGui::SetKeyboardFocusHere();
   ImGui::SetNextItemWidth(-1);
-  const bool enter = ImGui::InputTextWithHint("##action", "what to do, such as: seek 37%", palette_text_,
-                                              sizeof palette_text_, ImGuiInputTextFlags_EnterReturnsTrue);
+  // Focus selects all text; here it is the beginning of what will be typed.
+  const auto to_end = [](ImGuiInputTextCallbackData* data) {
+    auto* app = static_cast<App*>(data->UserData);
+    if (app->palette_fresh_ > 0) {
+      --app->palette_fresh_;
+      data->CursorPos = data->SelectionStart = data->SelectionEnd = data->BufTextLen;
+    }
+    return 0;
+  };
+  const bool enter = ImGui::InputTextWithHint(
+      "##action", "what to do, such as: seek 37%", palette_text_, sizeof palette_text_,
+      ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CallbackAlways, to_end, this);
   palette_rows(panes, enter);
   const bool left = !palette_appears_ && !ImGui::IsWindowFocused(ImGuiFocusedFlags_ChildWindows);
   palette_appears_ = false;
@@ -198,6 +208,10 @@ void App::palette_rows(const Panes& panes, bool enter) {
   for (const PanelName& panel : panel_names())
     if (!with_arguments && fits(fmt::format("open {}", panel.title), panel.name))
       rows.push_back({fmt::format("Open {}", panel.title), fmt::format("open {}", panel.name), {}, {}});
+  // What is called as it was typed comes first.
+  std::ranges::stable_sort(rows, {}, [&](const Row& row) {
+    return row.line.starts_with(first) ? 0 : lower(row.title).starts_with(wanted) ? 1 : 2;
+  });
   palette_row_ = std::clamp(palette_row_, 0, std::max(0, static_cast<int>(rows.size()) - 1));
   if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_DownArrow))) ++palette_row_;
   if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_UpArrow)) && palette_row_ > 0) --palette_row_;

@@ -217,11 +217,14 @@ void EngineWorker::last_write(const std::string& rest) {
     next_.message = fmt::format("{:#x} was not written since power-on", address->value);
     return;
   }
-  // Just after it, so that memory shows what was written; one step back leads to the instruction.
+  // The memory panel keeps looking at these bytes, wherever its register has been by then.
+  const MemoryModel* seen = next_.memory.get();
+  const bool in_sight = seen != nullptr && *address - seen->base < seen->bytes.size();
+  memory_at_ = fmt::format("0x{:x}", in_sight ? seen->base.value : address->value);
+  // Before the writing instruction: one step on shows what it writes.
   after(session_.seek((*hit)->before));
   if (next_.failed || !(*hit)->access) return;
   const auto& access = *(*hit)->access;
-  code_at_.reset();
   next_.message = fmt::format("{:#x} was last written here by {}: {:#x} -> {:#x}", address->value,
                               access.origin == engine::port::AccessOrigin::dma ? std::string("a device")
                                                                                : session_.describe(access.pc),

@@ -44,11 +44,11 @@ class TimelinePanel final : public Panel {
     const ImVec2 size = ImGui::GetContentRegionAvail();
     const float unit = panes.scale;
     label_width_ = 118 * unit;
-    row_height_ = 15 * unit;
+    row_height_ = 14 * unit;
     const float ruler = 20 * unit, overview = 12 * unit;
     origin_ = ImGui::GetCursorScreenPos();
     strip_x_ = origin_.x + label_width_;
-    strip_width_ = std::max(50.0F, size.x - label_width_ - 4 * unit);
+    strip_width_ = std::max(50.0F, size.x - label_width_ - ImGui::GetStyle().ScrollbarSize - 2 * unit);
     draw_ruler(panes, {strip_x_, origin_.y}, ruler);
     ImGui::SetCursorScreenPos({origin_.x, origin_.y + ruler});
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(0, 0));
@@ -221,12 +221,17 @@ class TimelinePanel final : public Panel {
   }
 
   void draw_marks(const Panes& panes, ImDrawList* list, float y) const {
-    for (const session::MarkInfo& mark : *panes.model.marks) {
-      const std::uint64_t at = mark.at.icount.value;
-      if (at < view_.from || at > view_.to) continue;
-      const float x = x_of(at), r = 4 * panes.scale;
+    std::vector<const session::MarkInfo*> marks;
+    for (const session::MarkInfo& mark : *panes.model.marks)
+      if (mark.at.icount.value >= view_.from && mark.at.icount.value <= view_.to) marks.push_back(&mark);
+    std::ranges::stable_sort(marks, {}, [](const session::MarkInfo* mark) { return mark->at; });
+    float free = 0;  // where the next name has room
+    for (const session::MarkInfo* mark : marks) {
+      const float x = x_of(mark->at.icount.value), r = 4 * panes.scale;
       list->AddTriangleFilled({x - r, y + 2}, {x + r, y + 2}, {x, y + 2 + 2 * r}, panes.theme.cursor);
-      list->AddText({x + r + 3, y}, panes.theme.cursor, mark.name.c_str());
+      if (x < free) continue;
+      list->AddText({x + r + 3, y}, panes.theme.cursor, mark->name.c_str());
+      free = x + 2 * r + 6 + ImGui::CalcTextSize(mark->name.c_str()).x;
     }
   }
 
@@ -252,8 +257,11 @@ class TimelinePanel final : public Panel {
 
   void handle_mouse(const Panes& panes, bool hovered, float top) {
     const ImGuiIO& io = ImGui::GetIO();
-    wheel(panes, hovered);
-    if (io.MousePos.x < strip_x_ && !dragging_) return;
+    const bool names = io.MousePos.x < strip_x_;
+    wheel(panes, hovered && !names);
+    if (hovered && names && io.MouseWheel != 0.0F)
+      ImGui::SetScrollY(ImGui::GetScrollY() - io.MouseWheel * 2 * row_height_);
+    if (names && !dragging_) return;
     if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) {
       dragging_ = true;
       drag_from_ = io.MousePos.x;

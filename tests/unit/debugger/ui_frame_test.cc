@@ -1,0 +1,223 @@
+// Draws whole frames without a screen: every panel, and how long a frame takes while somebody scrubs.
+#include <gmock/gmock.h>
+#include <imgui.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "debugger/ui/actions.h"
+#include "debugger/ui/app.h"
+#include "tests/support/fake_session.h"
+
+namespace hindsight::debugger::ui {
+namespace {
+
+/// A session with a great many interrupts and device accesses.
+class BusySession final : public session::Session {
+ public:
+  static constexpr std::uint64_t kEvents = 1'000'000, kLast = 2'000'000'000;
+
+  Position now() const override { return now_; }
+  Position first() const override { return {}; }
+  Position last() const override { return {Icount{kLast}, 0}; }
+  VirtualTime time() const override { return VirtualTime{now_.icount.value}; }
+  Result<Position> parse_position(std::string_view text) override {
+    return Position{Icount{std::strtoull(std::string(text).c_str(), nullptr, 10)}, 0};
+  }
+  Result<session::Stop> seek(Position to) override {
+    now_ = to;
+    return session::Stop{.kind = session::StopKind::arrived, .at = now_, .hit = {}, .text = {}};
+  }
+  Result<session::Stop> step(session::Direction, std::uint64_t) override { return seek(now_); }
+  Result<session::Stop> run(session::Direction) override { return seek(now_); }
+  Result<session::Stop> run_to_event(session::Direction) override { return seek(now_); }
+  void interrupt() override {}
+  void on_progress(std::function<void(double)>) override {}
+  int add(session::Condition) override { return 1; }
+  int add(session::Condition, session::Question) override { return 1; }
+  void remove(int) override {}
+  std::span<const session::RegisterInfo> register_table() const override { return fake_.register_table(); }
+  std::vector<session::RegisterValue> registers() override { return fake_.registers(); }
+  GuestVirt pc() const override { return fake_.pc(); }
+  std::optional<session::Mapping> mapping(GuestVirt address) const override { return fake_.mapping(address); }
+  std::size_t read(GuestVirt address, std::span<std::byte> out) const override {
+    return fake_.read(address, out);
+  }
+  std::size_t read(GuestPhys address, std::span<std::byte> out) const override {
+    return fake_.read(address, out);
+  }
+  std::uint64_t ram_bytes() const override { return fake_.ram_bytes(); }
+  std::vector<session::StateField> state(std::string_view part) override { return fake_.state(part); }
+  std::vector<session::TableEntry> table_entries(GuestVirt address) const override {
+    return fake_.table_entries(address);
+  }
+  std::string page_walk(GuestVirt address) override { return fake_.page_walk(address); }
+  std::string describe(GuestVirt address) override { return fake_.describe(address); }
+  Result<GuestVirt> resolve(std::string_view symbol) override { return fake_.resolve(symbol); }
+  Result<std::string> call_stack() override { return fake_.call_stack(); }
+  Result<std::vector<session::FrameInfo>> frames() override { return fake_.frames(); }
+  Result<std::vector<session::TaskInfo>> tasks() override { return fake_.tasks(); }
+  Result<std::vector<session::LogLine>> kernel_log() override { return fake_.kernel_log(); }
+  Result<std::vector<session::LoadedModule>> loaded_modules() override { return fake_.loaded_modules(); }
+  Result<std::vector<session::ModuleInfo>> modules() override { return fake_.modules(); }
+  std::vector<std::byte> symbol_file() override { return {}; }
+  Result<std::vector<session::EventInfo>> events(Position, Position) override {
+    return std::vector<session::EventInfo>{};
+  }
+  Result<session::Activity> activity(Position from, Position to) override {
+    constexpr std::uint64_t kGap = kLast / kEvents;
+    session::Activity found;
+    found.from = from;
+    found.to = to;
+    for (int i = 0; i < 12; ++i) found.sources.push_back(fmt::format("device{}", i));
+    for (std::uint64_t at = from.icount.value; at < to.icount.value; at += kGap) {
+      session::Happening what;
+      const std::uint64_t kind = at / kGap % 16;
+      what.kind = kind < 4 ? session::Happening::Kind::interrupt : session::Happening::Kind::device_write;
+      what.vector = static_cast<std::uint8_t>(0x20 + kind);
+      what.source = static_cast<std::uint16_t>(kind < 4 ? 0 : kind - 4);
+      what.at = {Icount{at}, 0};
+      found.all.push_back(what);
+    }
+    return found;
+  }
+  Result<std::vector<session::Hit>> hits(const std::vector<session::Condition>&, Position, Position,
+                                         std::size_t) override {
+    return std::vector<session::Hit>{};
+  }
+  Result<std::optional<session::Hit>> last_write(GuestPhys, std::uint64_t) override {
+    return std::optional<session::Hit>{};
+  }
+  std::vector<session::SnapshotInfo> snapshots() const override { return {}; }
+  Status take_snapshot() override { return Done{}; }
+  Result<std::size_t> keep_useful_snapshots() override { return std::size_t{0}; }
+  std::vector<session::MarkInfo> marks() const override { return {}; }
+  Status set_mark(std::string, std::string) override { return Done{}; }
+  Status remove_mark(const std::string&) override { return Done{}; }
+  Result<std::string> branch(const std::string&) override { return std::string(); }
+
+ private:
+  tests::FakeSession fake_;
+  Position now_;
+};
+
+class UiFrame : public testing::Test {
+ protected:
+  UiFrame() : context_(ImGui::CreateContext()) {
+    ImGuiIO& io = ImGui::GetIO();
+    io.IniFilename = nullptr;
+    io.DisplaySize = {1600, 1000};
+    io.BackendFlags |= ImGuiBackendFlags_RendererHasVtxOffset;
+    fonts_ = load_fonts(1);
+    unsigned char* pixels = nullptr;
+    int width = 0, height = 0;
+    io.Fonts->GetTexDataAsAlpha8(&pixels, &width, &height);
+  }
+  ~UiFrame() override { ImGui::DestroyContext(context_); }
+
+  void frame(App& app) {
+    ImGui::GetIO().DeltaTime = 1.0F / 60;
+    ImGui::NewFrame();
+    app.draw(fonts_, 1);
+    ImGui::Render();
+  }
+  static bool settle(const EngineWorker& worker) {
+    for (int i = 0; i < 10'000; ++i) {
+      if (worker.idle() && worker.status().settled) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+  static double cpu_ms() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+  }
+
+ private:
+  ImGuiContext* context_;
+  Fonts fonts_;
+};
+
+TEST_F(UiFrame, EveryPanelDrawsBeforeAndAfterItsModelIsThere) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  for (const PanelName& panel : panel_names()) {
+    app.perform(fmt::format("open {}", panel.name));
+    EXPECT_EQ(app.trouble(), "");
+    frame(app);
+    ASSERT_TRUE(settle(worker));
+    frame(app);
+    EXPECT_GT(ImGui::GetDrawData()->TotalVtxCount, 1000) << panel.name;
+  }
+}
+
+TEST_F(UiFrame, ThePaletteAndTheKeysDrawInBothThemes) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  frame(app);
+  app.perform("palette seek 30");
+  app.perform("help");
+  frame(app);
+  app.perform("theme light");
+  EXPECT_FALSE(app.theme().dark);
+  frame(app);
+  EXPECT_GT(ImGui::GetDrawData()->CmdListsCount, 2);
+}
+
+TEST_F(UiFrame, AnUnknownActionOrPanelOrRangeIsSaid) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  app.perform("fly");
+  EXPECT_EQ(app.trouble(), "no such action: fly");
+  app.perform("open cellar");
+  EXPECT_EQ(app.trouble(), "no such panel: cellar");
+  app.perform("zoom 5..3");
+  EXPECT_EQ(app.trouble(), "A..B with A below B was expected, found \"5..3\"");
+}
+
+TEST_F(UiFrame, ThemeAndLayoutComeBackFromTheirState) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App first(worker, "test"), second(worker, "test");
+  first.perform("theme light");
+  first.perform("layout (row 0.3 [timeline] [code*])");
+  const std::string state = first.state();
+  second.perform(state.substr(0, state.find('\n')));
+  second.perform(state.substr(state.find('\n') + 1, state.rfind('\n') - state.find('\n') - 1));
+
+  EXPECT_EQ(second.trouble(), "");
+  EXPECT_EQ(second.state(), state);
+}
+
+TEST_F(UiFrame, ScrubbingAndZoomingOverAMillionEventsDrawsAFrameInEightMilliseconds) {
+  BusySession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  ASSERT_TRUE(settle(worker));
+  for (int i = 0; i < 3; ++i) frame(app);
+  std::vector<double> frames;
+  for (int i = 0; i < 100; ++i) {
+    // Scrubbing moves the cursor in each frame, and in every other one the zoom changes as well.
+    app.perform(fmt::format("seek {}", BusySession::kLast / 100 * static_cast<std::uint64_t>(i)));
+    if (i % 2 == 0) app.perform(fmt::format("zoom {}..{}", i * 1'000'000, 2'000'000'000 - i * 5'000'000));
+    const double before = cpu_ms();
+    frame(app);
+    frames.push_back(cpu_ms() - before);
+  }
+  std::ranges::sort(frames);
+  fmt::print("CPU ms a frame: p50 {:.2f}, p99 {:.2f}\n", frames[50], frames[98]);
+#ifdef __SANITIZE_ADDRESS__
+  EXPECT_LE(frames[98], 80.0);  // a sanitizer takes its time
+#else
+  EXPECT_LE(frames[98], 8.0);
+#endif
+}
+
+}  // namespace
+}  // namespace hindsight::debugger::ui
