@@ -75,7 +75,7 @@ const std::vector<Monitor::Command>& Monitor::commands() {
        "stop there, both ways, until this connection ends"},
       {"unstop", 0, 1, &Monitor::unstop, "unstop [NUMBER]", "forget one stop-on, or all"},
       {"modules", 0, 1, &Monitor::modules, "modules [NAME]",
-       "the kernel's modules, each as a command that loads its file's symbols"},
+       "the kernel and its modules, each as a command that loads its file's symbols"},
       {"step-interrupts", 1, 1, &Monitor::step_interrupts, "step-interrupts over|into",
        "whether a step shows what interrupts the code at hand (over)"},
       {"branch", 1, 1, &Monitor::branch, "branch FILE", "let the guest run on from here, recorded as FILE"},
@@ -307,9 +307,12 @@ Monitor::Answer Monitor::unstop(const Words& words) {
 }
 
 Monitor::Answer Monitor::modules(const Words& words) {
+  const auto slide = session_.kernel_slide();
+  if (!slide) return slide.failure();
   const auto all = session_.modules();
   if (!all) return all.failure();
   std::string out;
+  if (words.empty() || words[0] == "vmlinux") out = fmt::format("add-symbol-file vmlinux -o {:#x}\n", *slide);
   for (const session::ModuleInfo& module : *all) {
     if (!words.empty() && words[0] != module.name) continue;
     if (module.sections.empty()) {
@@ -325,8 +328,7 @@ Monitor::Answer Monitor::modules(const Words& words) {
         out += fmt::format(" -s {} {:#x}", name, address.value);
     out += '\n';
   }
-  if (out.empty())
-    return error("no module{}{} is loaded here", words.empty() ? "" : " ", words.empty() ? "" : words[0]);
+  if (out.empty()) return error("no module {} is loaded here", words[0]);
   return out;
 }
 

@@ -136,6 +136,12 @@ std::vector<std::byte> KernelView::symbol_file() {
   return view ? (*known)->elf(view->memory) : std::vector<std::byte>{};
 }
 
+Result<std::uint64_t> KernelView::kernel_slide() {
+  const auto known = kernel();
+  if (!known) return known.failure();
+  return (*known)->symbols().slide();
+}
+
 Result<std::vector<ModuleInfo>> KernelView::modules() {
   const auto known = kernel();
   if (!known) return known.failure();

@@ -28,6 +28,7 @@ class KernelView final {
   [[nodiscard]] std::vector<std::byte> symbol_file();
 
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules();
+  [[nodiscard]] Result<std::uint64_t> kernel_slide();
 
   /// The kernel as it is at the cursor. Where the cursor is too early for one, the end of history is asked.
   Result<symbols::GuestKernel*> kernel();

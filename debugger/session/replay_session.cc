@@ -243,6 +243,7 @@ class ReplaySession final : public Session {
   }
   [[nodiscard]] std::vector<std::byte> symbol_file() override { return kernel_.symbol_file(); }
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules() override { return kernel_.modules(); }
+  [[nodiscard]] Result<std::uint64_t> kernel_slide() override { return kernel_.kernel_slide(); }
 
   // ---- history
   [[nodiscard]] Result<std::vector<EventInfo>> events(Position from, Position to) override {

@@ -240,6 +240,8 @@ class GdbOnTheFaultyModule : public GdbOnGuest {
     const auto section = [&](const std::string& name) {
       return " -s " + name + " " + after(said.substr(said.rfind("ring: " + name)), " at ");
     };
+    slide_ = after(said, "Kernel Offset: ");
+    slide_.resize(slide_.find(' '));
     module_ = "add-symbol-file " + after(prepared.text, "\nRING_KO=") + section(".text") + section(".data") +
               section(".bss");
   }
@@ -256,7 +258,7 @@ class GdbOnTheFaultyModule : public GdbOnGuest {
     commands.insert(commands.end(), more.begin(), more.end());
     return commands;
   }
-  std::string trace_, module_;
+  std::string trace_, module_, slide_;
 };
 
 TEST_F(GdbOnTheFaultyModule, TheDemosStoryLeadsFromThePanicToTheCause) {
@@ -275,7 +277,7 @@ TEST_F(GdbOnTheFaultyModule, TheDemosStoryLeadsFromThePanicToTheCause) {
 TEST_F(GdbOnTheFaultyModule, SaysWhereTheModulesSectionsAreAsTheGuestItselfDoes) {
   serve(trace_);
   const Answers said =
-      gdb({"monitor modules ring", "monitor modules", "monitor seek 1000", "monitor modules"});
+      gdb({"monitor modules ring", "monitor modules", "monitor seek 1000", "monitor modules ring"});
   const std::string sections = module_.substr(module_.find(" -s "));
   for (std::size_t at = 0; at != std::string::npos;) {
     const std::size_t end = sections.find(" -s ", at + 1);
@@ -283,8 +285,10 @@ TEST_F(GdbOnTheFaultyModule, SaysWhereTheModulesSectionsAreAsTheGuestItselfDoes)
                 AllOf(StartsWith("add-symbol-file ring.ko "), HasSubstr(sections.substr(at, end - at))));
     at = end;
   }
-  EXPECT_THAT(said[1], HasSubstr("add-symbol-file virtio_ring.ko -s "));
-  EXPECT_THAT(said[3], HasSubstr("no module is loaded here"));
+  // The panic says "Kernel Offset: 0x5000000 from ..."
+  EXPECT_THAT(said[1], AllOf(StartsWith("add-symbol-file vmlinux -o " + slide_ + "\n"),
+                             HasSubstr("add-symbol-file virtio_ring.ko -s ")));
+  EXPECT_THAT(said[3], HasSubstr("no module ring is loaded here"));
 }
 
 TEST_F(GdbOnTheFaultyModule, StepsThroughSourceLinesBothWays) {

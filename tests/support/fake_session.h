@@ -74,6 +74,7 @@ class FakeSession final : public session::Session {
   Result<std::vector<session::LoadedModule>> loaded_modules() override;
   std::vector<std::byte> symbol_file() override { return {}; }
   Result<std::vector<session::ModuleInfo>> modules() override;
+  Result<std::uint64_t> kernel_slide() override { return 0x5000000; }
 
   Result<std::vector<session::EventInfo>> events(session::Position from, session::Position to) override;
   /// The interrupts, and at each a byte sent: 'a', 'b' and so on.

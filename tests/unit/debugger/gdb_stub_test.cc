@@ -232,6 +232,7 @@ TEST_F(GdbStub, AStepWithAStopOnInterruptStopsAtItsDelivery) {
 
 TEST_F(GdbStub, MonitorSaysHowToLoadAModulesSymbols) {
   EXPECT_EQ(monitor("modules fake_net"), "add-symbol-file fake_net.ko -s .text 0x1000 -s .bss 0x2000\nOK");
+  EXPECT_EQ(monitor("modules vmlinux"), "add-symbol-file vmlinux -o 0x5000000\nOK");
   EXPECT_THAT(monitor("modules"), HasSubstr("# loop: the kernel does not say where its sections are\n"));
   EXPECT_THAT(monitor("modules none"), HasSubstr("no module none is loaded here"));
 }
