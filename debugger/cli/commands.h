@@ -107,6 +107,12 @@ struct DebugOptions {
   float scale = 0;  ///< 0: as the display says
 };
 
+/// Of `run`, what the parent decides is not used: kernel, RAM disk, command line, memory, time rate.
+struct BranchOptions {
+  LookOptions look;
+  RunOptions run;
+};
+
 struct SnapshotOptions {
   LookOptions look;
   std::uint64_t every = 0;  ///< instructions between snapshots; 0: only one, at look.at
@@ -146,6 +152,8 @@ int show_command(const ShowOptions& options);
 std::string show_topics();
 /// Opens the window on a trace, or carries out a script in one that nobody sees.
 int debug_command(const DebugOptions& options);
+/// Lets a recorded machine run on from some position with new input, recorded as a trace of its own.
+int branch_command(const BranchOptions& options);
 /// Adds snapshots to a trace.
 int snapshot_command(const SnapshotOptions& options);
 /// Names a position in a trace, or lists the names when there is none to set.

@@ -39,8 +39,10 @@ void print_info(const store::TraceReader& trace, const std::vector<store::TableS
   const store::MachineConfig& config = trace.config();
   const store::Instant last = trace.end() ? trace.end()->at : trace.progress().at;
   fmt::print("trace         {} ({} bytes, format {})\n", trace.path(),
-             std::filesystem::file_size(trace.path()), store::kFormatVersion);
+             std::filesystem::file_size(trace.path()), config.format_version());
   fmt::print("recorded by   {}\n", config.build);
+  if (config.parent)
+    fmt::print("branch of     {} at icount {}\n", config.parent->name, place_text(trace.first()));
   fmt::print("machine       {}, {} MiB, {}, {} ns per instruction\n", config.board, config.ram_bytes >> 20,
              config.cpu_model, static_cast<double>(config.time_rate) / 65536);
   fmt::print("kernel        {} ({} bytes)\n", config.kernel.name, config.kernel.size);
@@ -67,6 +69,14 @@ void print_info(const store::TraceReader& trace, const std::vector<store::TableS
   }
 }
 
+std::string parent_json(const store::TraceReader& trace) {
+  const auto& parent = trace.config().parent;
+  if (!parent) return "null";
+  return fmt::format("{{\"identity\":\"{:016x}{:016x}\",\"name\":{},\"icount\":{},\"delivery\":{}}}",
+                     parent->identity.high, parent->identity.low, json_string(parent->name),
+                     parent->at.icount.value, parent->delivery);
+}
+
 void print_info_json(const store::TraceReader& trace, const std::vector<store::TableSize>& sizes,
                      const std::vector<store::Mark>& marks) {
   const store::MachineConfig& config = trace.config();
@@ -88,13 +98,15 @@ void print_info_json(const store::TraceReader& trace, const std::vector<store::T
                     json_string(mark.name), json_string(mark.note), mark.at.icount.value, mark.at.delivery);
   }
   fmt::print(
-      "{{\"path\":{},\"format\":{},\"build\":{},\"board\":{},\"ramBytes\":{},\"kernel\":{},\"initrd\":{},"
+      "{{\"path\":{},\"format\":{},\"parent\":{},\"build\":{},\"board\":{},\"ramBytes\":{},\"kernel\":{},"
+      "\"initrd\":{},"
       "\"commandLine\":{},\"diskBytes\":{},\"complete\":{},\"end\":{},\"icount\":{},\"time\":{},\"events\":{}"
       ","
       "\"digests\":{},\"snapshots\":[{}],\"marks\":[{}],\"tables\":{{{}}}}}\n",
-      json_string(trace.path()), store::kFormatVersion, json_string(config.build), json_string(config.board),
-      config.ram_bytes, json_string(config.kernel.name), json_string(config.initrd.name),
-      json_string(config.command_line), config.disk_bytes, trace.end().has_value(),
+      json_string(trace.path()), config.format_version(), parent_json(trace), json_string(config.build),
+      json_string(config.board), config.ram_bytes, json_string(config.kernel.name),
+      json_string(config.initrd.name), json_string(config.command_line), config.disk_bytes,
+      trace.end().has_value(),
       json_string(trace.end() ? store::name_of(trace.end()->reason) : "recorder interrupted"),
       last.icount.value, last.time.value, trace.progress().events, trace.digest_count(), snapshots, places,
       tables);
@@ -171,6 +183,8 @@ int events_command(const EventsOptions& options) {
     const Result<store::Chunk> chunk = (*trace)->chunk(i);
     if (!chunk) return complain(chunk.failure());
     for (const store::Event& event : chunk->events) {
+      // What a branch's machine asked for while it was built.
+      if (event.at.icount < (*trace)->first().icount) continue;
       if (!within(event.at.icount)) continue;
       if (const Status printed = digests_before(event.at.icount); !printed)
         return complain(printed.failure());

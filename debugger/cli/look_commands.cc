@@ -56,9 +56,10 @@ replay::timeline::MachineFactory machines(const std::string& engine) {
   };
 }
 
-Result<std::unique_ptr<Session>> open_session(const LookOptions& options) {
-  auto session = session::open_replay(options.trace, machines(options.engine),
-                                      {.ladder_bytes = options.ladder, .jobs = options.jobs});
+Result<std::unique_ptr<Session>> open_session(const LookOptions& options, session::Brancher brancher) {
+  auto session =
+      session::open_replay(options.trace, machines(options.engine),
+                           {.ladder_bytes = options.ladder, .jobs = options.jobs}, std::move(brancher));
   if (!session) return session;
   const auto at = (*session)->parse_position(options.at);
   if (!at) return at.failure();
@@ -68,7 +69,7 @@ Result<std::unique_ptr<Session>> open_session(const LookOptions& options) {
 
 int gdb_command(const GdbOptions& options) {
   signal(SIGPIPE, SIG_IGN);
-  auto session = open_session(options.look);
+  auto session = open_session(options.look, quiet_brancher(options.look.engine));
   if (!session) return complain(session.failure());
   gdb::ServeOptions serve;
   serve.listen = options.listen;

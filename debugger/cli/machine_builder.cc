@@ -173,9 +173,7 @@ Result<std::unique_ptr<BuiltMachine>> build_machine(const MachineConfig& config,
   return std::unique_ptr<BuiltMachine>(std::move(machine));
 }
 
-Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
-                                                           const std::string& engine,
-                                                           replay::play::Player& player) {
+Result<BootFiles> boot_files_of(traces::store::TraceReader& trace) {
   BootFiles files;
   for (const auto& [blob, into] :
        {std::pair{&trace.config().kernel, &files.kernel}, {&trace.config().initrd, &files.initrd}}) {
@@ -183,7 +181,15 @@ Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceR
     if (!contents) return contents.failure();
     *into = std::move(*contents);
   }
-  auto built = build_machine(trace.config(), files, engine, player, player);
+  return files;
+}
+
+Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
+                                                           const std::string& engine,
+                                                           replay::play::Player& player) {
+  const Result<BootFiles> files = boot_files_of(trace);
+  if (!files) return files.failure();
+  auto built = build_machine(trace.config(), *files, engine, player, player);
   if (!built) return error("{}: {}", trace.path(), built.failure().message);
   return built;
 }

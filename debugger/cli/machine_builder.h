@@ -39,6 +39,9 @@ Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::Machine
                                                     engine::port::NondetSource& source,
                                                     engine::port::OutputSink& sink);
 
+/// The kernel and the initial RAM disk that a trace carries.
+Result<BootFiles> boot_files_of(traces::store::TraceReader& trace);
+
 /// The machine of a trace at power-on, from the files in the trace, on its player.
 Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
                                                            const std::string& engine,

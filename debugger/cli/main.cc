@@ -87,13 +87,8 @@ void add_engine(CLI::App& command, std::string& engine) {
       ->capture_default_str();
 }
 
-void add_machine_options(CLI::App& command, RunOptions& options) {
-  command.add_option("--kernel", options.kernel, "kernel image (bzImage or PVH ELF)")->required();
-  command.add_option("--initrd", options.initrd, "initial RAM disk");
-  command.add_option("--append", options.command_line, "kernel command line");
-  command.add_option("--memory", options.memory, "size of RAM, such as 512M or 2G")
-      ->transform(CLI::Validator(read_size, "SIZE", "size"))
-      ->default_str("512M");
+/// What a live machine is connected to on the host.
+void add_host_options(CLI::App& command, RunOptions& options) {
   command.add_option("--disk", options.disk, "raw disk image; it is only read, writes stay in the machine");
   command.add_option("--net", options.net, "none, or user: a network behind this process")
       ->check(CLI::IsMember({"none", "user"}))
@@ -101,12 +96,37 @@ void add_machine_options(CLI::App& command, RunOptions& options) {
   auto* script = command.add_option("--script", options.script, "console script that types for the user");
   command.add_option("--input", options.input, "file whose bytes the serial port receives")->excludes(script);
   command.add_option("--seed", options.seed, "draw entropy from this seed and fix the clock");
+  command.add_option("--stop-at", options.stop_at, "stop at this icount");
+}
+
+void add_machine_options(CLI::App& command, RunOptions& options) {
+  command.add_option("--kernel", options.kernel, "kernel image (bzImage or PVH ELF)")->required();
+  command.add_option("--initrd", options.initrd, "initial RAM disk");
+  command.add_option("--append", options.command_line, "kernel command line");
+  command.add_option("--memory", options.memory, "size of RAM, such as 512M or 2G")
+      ->transform(CLI::Validator(read_size, "SIZE", "size"))
+      ->default_str("512M");
+  add_host_options(command, options);
   command
       .add_option("--ns-per-instruction", options.nanoseconds_per_instruction, "virtual time per instruction")
       ->check(CLI::Range(0.001, 1000.0))
       ->capture_default_str();
-  command.add_option("--stop-at", options.stop_at, "stop at this icount");
   add_engine(command, options.engine);
+}
+
+/// How the trace that a command records is written.
+void add_trace_options(CLI::App& command, RunOptions& options) {
+  command.add_option("-o,--output", options.trace, "the trace to write")->required();
+  command.add_flag("--force", options.force, "replace an existing trace");
+  command
+      .add_option("--digest-every", options.digest_every, "instructions between digests of the whole state")
+      ->check(CLI::Range(std::uint64_t{1000}, ~std::uint64_t{0} >> 1))
+      ->capture_default_str();
+  command
+      .add_option("--snapshot-every", options.snapshot_every,
+                  "instructions between snapshots in the trace, from which a debugger starts; 0: none")
+      ->check(CLI::Range(std::uint64_t{0}, ~std::uint64_t{0} >> 1))
+      ->capture_default_str();
 }
 
 void add_replay_options(CLI::App& command, ReplayCommandOptions& options) {
@@ -147,11 +167,7 @@ int dispatch(int argc, char** argv) {
 
   RunOptions run;
   auto* record = app.add_subcommand("record", "run a machine and write a trace");
-  record->add_option("-o,--output", run.trace, "the trace to write")->required();
-  record->add_flag("--force", run.force, "replace an existing trace");
-  record->add_option("--digest-every", run.digest_every, "instructions between digests of the whole state")
-      ->check(CLI::Range(std::uint64_t{1000}, ~std::uint64_t{0} >> 1))
-      ->capture_default_str();
+  add_trace_options(*record, run);
   auto* until_fail =
       record
           ->add_option("--until-fail", run.until_fail,
@@ -164,11 +180,6 @@ int dispatch(int argc, char** argv) {
                    "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
       ->type_name("TEXT")
       ->needs(until_fail);
-  record
-      ->add_option("--snapshot-every", run.snapshot_every,
-                   "instructions between snapshots in the trace, from which a debugger starts; 0: none")
-      ->check(CLI::Range(std::uint64_t{0}, ~std::uint64_t{0} >> 1))
-      ->capture_default_str();
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
   add_machine_options(*only_run, run);
@@ -226,6 +237,13 @@ int dispatch(int argc, char** argv) {
   debug->add_option("--size", debugging.size, "of the window in pixels")->capture_default_str();
   debug->add_option("--scale", debugging.scale, "of text and controls; 0: as the display says")
       ->check(CLI::Range(0.0, 4.0));
+  BranchOptions branching;
+  branching.run.net.clear();
+  auto* branch =
+      app.add_subcommand("branch", "let a recorded machine run on with new input, into a new trace");
+  add_look(*branch, branching.look);
+  add_trace_options(*branch, branching.run);
+  add_host_options(*branch, branching.run);
   SnapshotOptions snapshots;
   auto* snapshot = app.add_subcommand("snapshot", "add snapshots to a trace, so that seeking starts near");
   add_look(*snapshot, snapshots.look);
@@ -288,6 +306,7 @@ int dispatch(int argc, char** argv) {
   if (*gdb) return gdb_command(serving);
   if (*show) return show_command(showing);
   if (*debug) return debug_command(debugging);
+  if (*branch) return branch_command(branching);
   if (*snapshot) return snapshot_command(snapshots);
   if (*mark) return mark_command(marking);
   if (*diff) return diff_command(differing);

@@ -7,9 +7,10 @@
 
 namespace hindsight::debugger::cli {
 
-Progress::Progress(std::string label, Icount total, bool guest_output_on_stdout)
+Progress::Progress(std::string label, Icount total, bool guest_output_on_stdout, Icount first)
     : label_(std::move(label)),
       total_(total),
+      first_(first),
       shown_(isatty(STDERR_FILENO) != 0 && !(guest_output_on_stdout && isatty(STDOUT_FILENO) != 0)),
       start_(std::chrono::steady_clock::now()),
       last_(start_) {}
@@ -27,11 +28,11 @@ void Progress::update(Icount now) {
   if (time - last_ < std::chrono::milliseconds(200)) return;
   last_ = time;
   const double seconds = std::chrono::duration<double>(time - start_).count();
-  const auto done = static_cast<double>(now.value);
+  const auto done = static_cast<double>(now - first_);
   std::string line = fmt::format("{}: {:.0f} million instructions, {:.0f} million/s", label_, done / 1e6,
                                  done / 1e6 / seconds);
-  if (total_ != Icount::max() && total_.value > 0 && done > 0) {
-    const double share = done / static_cast<double>(total_.value);
+  if (total_ != Icount::max() && total_ > first_ && done > 0) {
+    const double share = done / static_cast<double>(total_ - first_);
     line += fmt::format(", {:.0f} %, about {:.0f} s left", 100 * share, seconds * (1 - share) / share);
   }
   fmt::print(stderr, "\r\033[K{}", line);

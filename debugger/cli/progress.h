@@ -13,8 +13,8 @@ namespace hindsight::debugger::cli {
 
 class Progress final {
  public:
-  /// `total` is where the work ends; maximal: unknown.
-  Progress(std::string label, Icount total, bool guest_output_on_stdout);
+  /// `total` is where the work ends (maximal: unknown), `first` where it begins.
+  Progress(std::string label, Icount total, bool guest_output_on_stdout, Icount first = {});
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -24,7 +24,7 @@ class Progress final {
 
  private:
   std::string label_;
-  Icount total_;
+  Icount total_, first_;
   bool shown_;
   bool line_open_ = false;
   std::chrono::steady_clock::time_point start_, last_;

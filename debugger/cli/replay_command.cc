@@ -11,6 +11,7 @@
 #include "debugger/cli/progress.h"
 #include "debugger/cli/stop_signals.h"
 #include "debugger/cli/trace_exec.h"
+#include "replay/snapshot/beginning.h"
 
 namespace hindsight::debugger::cli {
 namespace {
@@ -23,9 +24,9 @@ Played failed(const Error& failure) { return {kBadInput, failure.message, false,
 Played outcome_of(const store::TraceReader& trace, const replay::play::ReplayResult& result, double seconds,
                   const BuiltMachine& built) {
   if (result.divergence) return {kFailed, result.divergence->describe(), false, result, built.registers()};
+  const std::uint64_t count = result.end.icount - trace.first().icount;
   std::string line = fmt::format(
-      "{} instructions replayed in {}, {}", grouped(result.end.icount.value),
-      pace(result.end.icount.value, seconds),
+      "{} instructions replayed in {}, {}", grouped(count), pace(count, seconds),
       result.digests_checked == 1 ? "1 digest agrees" : grouped(result.digests_checked) + " digests agree");
   if (result.stopped_early) {
     line += fmt::format("; stopped at icount {}", result.end.icount.value);
@@ -68,6 +69,13 @@ Played play_trace(const std::string& path, const ReplayCommandOptions& options, 
   const Shown shown(hooks, machine);
   replay::play::ReplayOptions replaying;
   const auto traced = parse_range(options.trace_exec);
+  const Icount first = (*trace)->first().icount;
+  if (traced && traced->from < first) {
+    return failed(
+        error("{}: a range within the trace expected, which begins at icount {}", path, first.value));
+  }
+  if (const Status stands = replay::snapshot::go_to_beginning(machine, player, **trace); !stands)
+    return failed(stands.failure());
   replaying.stop_at = traced ? traced->from : Icount(options.stop_at);
   replaying.check_interval = options.verify_every;
   replaying.progress = [&](Instant now) {
@@ -104,7 +112,7 @@ int replay_command(const ReplayCommandOptions& options) {
     if (machine != nullptr) signals.emplace(*machine);
   };
   hooks.progress = [&](Icount now, Icount total) {
-    if (!progress) progress.emplace(options.traces.front(), total, true);
+    if (!progress) progress.emplace(options.traces.front(), total, true, now);
     progress->update(now);
   };
   const Played played = play_trace(options.traces.front(), options, hooks);

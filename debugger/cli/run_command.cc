@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -14,26 +13,17 @@
 #include "debugger/cli/commands.h"
 #include "debugger/cli/console_watch.h"
 #include "debugger/cli/figures.h"
+#include "debugger/cli/live_run.h"
 #include "debugger/cli/machine_builder.h"
-#include "debugger/cli/progress.h"
+#include "debugger/cli/recording.h"
 #include "debugger/cli/stop_signals.h"
 #include "debugger/cli/trace_exec.h"
-#include "engine/base/log.h"
-#include "replay/record/record.h"
-#include "replay/snapshot/recording_snapshots.h"
-#include "traces/store/trace_reader.h"
-#include "traces/store/trace_writer.h"
 
 namespace hindsight::debugger::cli {
 namespace {
 
 using engine::port::StopReason;
 namespace store = traces::store;
-
-int complain(ExitCode code, const std::string& message) {
-  fmt::print(stderr, "hindsight: {}\n", message);
-  return code;
-}
 
 Result<store::Bytes> read_file(const std::string& path) {
   std::error_code ignored;
@@ -46,57 +36,6 @@ Result<store::Bytes> read_file(const std::string& path) {
   in.seekg(0);
   if (!in.read(reinterpret_cast<char*>(contents.data()), size)) return error("{}: cannot read", path);
   return contents;
-}
-
-/// What became of one run, for whoever decides whether to run again.
-struct Outcome {
-  int code;                            ///< the exit code
-  std::optional<StopReason> reason{};  ///< none: it could not run, or not be recorded
-  engine::port::Instant end{};
-  double seconds = 0;
-  bool interactive = false;
-};
-
-/// Where a run ended.
-struct Ending {
-  StopReason reason;
-  engine::port::Instant at;
-  std::string where;  ///< Machine::describe()
-};
-
-/// What a guest's end means for the exit code, with one line for people where it is not the usual one.
-int report_end(const Ending& ending, LiveHost& host) {
-  if (const auto failure = host.host_failure()) return complain(kBadInput, *failure);
-  const std::string at = fmt::format("icount {}", ending.at.icount.value);
-  if (const auto script = host.unfinished_script()) {
-    return complain(kFailed, fmt::format("the guest ended at {} before the script did: {}", at, *script));
-  }
-  switch (ending.reason) {
-    case StopReason::power_off:
-    case StopReason::reached:
-    case StopReason::observed:
-      return kOk;
-    case StopReason::reset:
-      return complain(kOk, "the guest asked for a reset at " + at);
-    case StopReason::interrupted:
-      return complain(kOk, "stopped at " + at);
-    case StopReason::idle_forever:
-      return complain(kFailed,
-                      "the guest waits for ever at " + at + ": halted, no timer armed, no input to come");
-    case StopReason::triple_fault:
-      return complain(kFailed, fmt::format("the guest's CPU shut down at {} ({})", at, ending.where));
-  }
-  return kFailed;
-}
-
-/// Every register, for --log=cpu:debug.
-void log_registers(const BuiltMachine& built) {
-  if (log::enabled("cpu", log::Level::debug)) log::debug("cpu", "\n{}", built.registers());
-}
-
-/// Tells somebody at a terminal what it takes to get out.
-void greet(const LiveHost& host, const std::string& what) {
-  if (host.interactive()) fmt::print(stderr, "hindsight: {}; Ctrl-A x quits, Ctrl-A h helps\n", what);
 }
 
 store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) {
@@ -123,18 +62,6 @@ store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) 
 /// Where a file lay is nobody's business in a trace that travels.
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-/// A trace may be replaced, anything else may not.
-Status make_room(const RunOptions& options) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(options.trace, ignored)) return Done{};
-  if (!options.force) return error("{}: the file exists; --force replaces a trace", options.trace);
-  if (const auto old = store::LmdbFile::open(options.trace); !old) {
-    return error("{}: --force replaces only a trace", options.trace);
-  }
-  if (::unlink(options.trace.c_str()) != 0) return error("{}: {}", options.trace, std::strerror(errno));
-  return Done{};
-}
-
 int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
              engine::port::Machine*& running) {
   auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());
@@ -151,93 +78,19 @@ int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
   return report_end({reason, machine.now(), machine.describe()}, host);
 }
 
-/// What was recorded, and what can be done with it.
-void report_recording(const RunOptions& options, const Outcome& outcome) {
-  const auto trace = store::TraceReader::open(options.trace);
-  if (!trace) return;  // what went wrong is said elsewhere
-  std::error_code ignored;
-  const std::uint64_t count = outcome.end.icount.value;
-  // With somebody typing, the time is his, and tells nothing about the machine.
-  const std::string time =
-      outcome.interactive ? fmt::format("{:.0f} s", outcome.seconds) : pace(count, outcome.seconds);
-  fmt::print(stderr,
-             "hindsight: recorded {} instructions in {}, {}, {}\nhindsight: next: hindsight replay {}\n",
-             grouped(count), time, counted((*trace)->progress().events, "event"),
-             bytes_text(std::filesystem::file_size(options.trace, ignored)), options.trace);
-}
-
-/// Snapshots, and how long each made the machine wait (--log=snapshot:info).
-class TimedSnapshots final : public replay::record::SnapshotTaker {
- public:
-  TimedSnapshots(engine::port::Machine& machine, const replay::record::Recorder& recorder,
-                 store::TraceWriter& writer)
-      : snapshots_(machine, recorder, writer) {}
-
-  void take() override {
-    const auto start = std::chrono::steady_clock::now();
-    snapshots_.take();
-    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-    waits_.push_back(took.count());
-  }
-  void finish() override {
-    snapshots_.finish();
-    if (waits_.empty()) return;
-    std::sort(waits_.begin(), waits_.end());
-    const auto share = [&](double part) {
-      return waits_[static_cast<std::size_t>(part * static_cast<double>(waits_.size() - 1))];
-    };
-    log::info("snapshot", "{} taken, {} left out; pauses in us: p50 {:.0f}, p99 {:.0f}, most {:.0f}",
-              snapshots_.taken(), snapshots_.left_out(), share(0.5), share(0.99), waits_.back());
-  }
-
- private:
-  replay::snapshot::RecordingSnapshots snapshots_;
-  std::vector<double> waits_;
-};
-
 Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& files, ConsoleWatch& watch,
                    engine::port::Machine*& running) {
-  auto writer = store::TraceWriter::create(options.trace);
-  if (!writer) return {complain(kBadInput, writer.failure().message)};
-  const auto give_up = [&](const std::string& message) {
+  RecordingPlan plan{options.trace, config_of(options, host), &files, options.engine};
+  plan.config.kernel.name = base_name(options.kernel);
+  plan.config.initrd.name = base_name(options.initrd);
+  plan.stop_at = Icount(options.stop_at);
+  plan.snapshot_every = options.snapshot_every;
+  auto recording = open_recording(std::move(plan), host.source(), watch);
+  if (!recording) {
     host.restore_terminal();
-    writer->reset();
-    ::unlink(options.trace.c_str());
-    return Outcome{complain(kBadInput, message)};
-  };
-  store::MachineConfig config = config_of(options, host);
-  config.kernel = (*writer)->lend_blob(base_name(options.kernel), files.kernel);
-  config.initrd = (*writer)->lend_blob(base_name(options.initrd), files.initrd);
-  replay::record::Recorder recorder(host.source(), watch, **writer);
-  auto built = build_machine(config, files, options.engine, recorder, recorder);
-  if (!built) return give_up(built.failure().message);
-  (*writer)->begin_soon(config);
-  engine::port::Machine& machine = (*built)->machine();
-  running = &machine;
-  greet(host, "recording to " + options.trace);
-  const StopSignals signals(machine);
-  Progress progress("recording", Icount(options.stop_at), true);
-  replay::record::RecordOptions recording;
-  recording.stop_at = Icount(options.stop_at);
-  recording.digest_interval = config.digest_interval;
-  recording.full_state_interval = config.full_state_interval;
-  recording.progress = [&](engine::port::Instant now) { progress.update(now.icount); };
-  std::optional<TimedSnapshots> snapshots;
-  if (options.snapshot_every != 0) snapshots.emplace(machine, recorder, **writer);
-  recording.snapshot_interval = options.snapshot_every;
-  recording.snapshots = snapshots ? &*snapshots : nullptr;
-  const auto start = std::chrono::steady_clock::now();
-  const auto result = replay::record::record_machine(machine, recorder, **writer, recording);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  progress.clear();
-  host.restore_terminal();
-  if (!result && !(*writer)->begun()) return give_up(result.failure().message);
-  if (!result) {
-    return {complain(kBadInput, result.failure().message + "; the trace is usable up to its last commit")};
+    return {complain(kBadInput, recording.failure().message)};
   }
-  log_registers(**built);
-  const int code = report_end({result->reason, result->end, machine.describe()}, host);
-  return {code, result->reason, result->end, took.count(), host.interactive()};
+  return record_to_end(**recording, host, options.trace, Icount(options.stop_at), running);
 }
 
 /// Opens the live host anew and runs or records once.
@@ -270,7 +123,7 @@ int record_until_failure(RunOptions options, const BootFiles& files) {
     const bool failed = has_failed(outcome, watch);
     if (failed || outcome.reason == StopReason::interrupted) {
       if (failed) fmt::print(stderr, "hindsight: the guest failed in attempt {}, which is kept\n", attempt);
-      report_recording(options, outcome);
+      report_recording(options.trace, outcome);
       return failed ? kOk : outcome.code;
     }
     if (::unlink(options.trace.c_str()) != 0) {
@@ -301,12 +154,13 @@ int run_command(const RunOptions& options) {
   }
   if (!options.trace.empty()) {
     // Before the terminal is taken over.
-    if (const Status room = make_room(options); !room) return complain(kBadInput, room.failure().message);
+    if (const Status room = make_room(options.trace, options.force); !room)
+      return complain(kBadInput, room.failure().message);
   }
   if (options.until_fail != 0) return record_until_failure(options, files);
   ConsoleWatch nothing{""};
   const Outcome outcome = run_once(options, files, nothing);
-  if (outcome.reason && !options.trace.empty()) report_recording(options, outcome);
+  if (outcome.reason && !options.trace.empty()) report_recording(options.trace, outcome);
   return outcome.code;
 }
 

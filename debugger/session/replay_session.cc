@@ -95,8 +95,8 @@ Position position_of(store::Place place) { return {place.icount, place.delivery}
 
 class ReplaySession final : public Session {
  public:
-  explicit ReplaySession(std::unique_ptr<Timeline> timeline)
-      : timeline_(std::move(timeline)), kernel_(*timeline_) {}
+  ReplaySession(std::unique_ptr<Timeline> timeline, Brancher brancher)
+      : timeline_(std::move(timeline)), brancher_(std::move(brancher)), kernel_(*timeline_) {}
 
   // ---- where
   [[nodiscard]] Position now() const override { return timeline_->now(); }
@@ -302,8 +302,15 @@ class ReplaySession final : public Session {
     return timeline_->archive().set_mark({std::move(name), std::move(note), {here.icount, here.delivery}});
   }
   Status remove_mark(const std::string& name) override { return timeline_->archive().remove_mark(name); }
-  Result<std::string> branch(const std::string&) override {
-    return error("this build cannot let a recorded machine run on with new input");
+  Result<std::string> branch(const std::string& path) override {
+    if (!brancher_) return error("a branch cannot be recorded from here");
+    store::TraceReader& trace = timeline_->trace();
+    const auto& end = trace.end();
+    const bool off =
+        end && (end->reason == store::EndReason::power_off || end->reason == store::EndReason::reset ||
+                end->reason == store::EndReason::triple_fault);
+    if (off && now() >= last()) return error("nothing runs on from here: {}", words_of(end));
+    return brancher_({trace.path(), timeline_->take_snapshot()}, path);
   }
 
  private:
@@ -327,7 +334,8 @@ class ReplaySession final : public Session {
   }
 
   std::string words(StopKind kind, const std::optional<Hit>& hit) {
-    if (kind == StopKind::begin) return "the machine is switched on";
+    if (kind == StopKind::begin)
+      return timeline_->trace().config().parent ? "the branch begins here" : "the machine is switched on";
     if (kind == StopKind::end) return words_of(timeline_->trace().end());
     if (kind == StopKind::interrupted) return "interrupted";
     if (!hit) return {};
@@ -364,13 +372,16 @@ class ReplaySession final : public Session {
     for (std::uint64_t i = 0; i < trace.chunk_count(); ++i) {
       const auto chunk = trace.chunk(i);
       if (!chunk) return chunk.failure();
-      for (const store::Event& event : chunk->events)
+      for (const store::Event& event : chunk->events) {
+        // What a branch's machine asked for while it was built.
+        if (event.at.icount < first().icount) continue;
         all.push_back({{event.at.icount, 0},
                        event.at.time,
                        std::string(store::name_of(event.kind)),
                        replay::play::channel_name(static_cast<port::Channel>(event.channel)),
                        event.size,
                        head_of(event)});
+      }
     }
     events_ = std::move(all);
     events_loaded_ = true;
@@ -378,6 +389,7 @@ class ReplaySession final : public Session {
   }
 
   std::unique_ptr<Timeline> timeline_;
+  const Brancher brancher_;
   KernelView kernel_;
   std::map<int, Condition> conditions_;
   int next_id_ = 1;
@@ -389,10 +401,10 @@ class ReplaySession final : public Session {
 
 Result<std::unique_ptr<Session>> open_replay(const std::string& path,
                                              replay::timeline::MachineFactory factory,
-                                             replay::timeline::TimelineOptions options) {
+                                             replay::timeline::TimelineOptions options, Brancher brancher) {
   auto timeline = Timeline::open(path, std::move(factory), options);
   if (!timeline) return timeline.failure();
-  return std::unique_ptr<Session>(std::make_unique<ReplaySession>(std::move(*timeline)));
+  return std::unique_ptr<Session>(std::make_unique<ReplaySession>(std::move(*timeline), std::move(brancher)));
 }
 
 }  // namespace hindsight::debugger::session

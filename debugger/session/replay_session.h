@@ -2,6 +2,7 @@
 // for interrupt().
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,9 +11,18 @@
 
 namespace hindsight::debugger::session {
 
-/// Opens the trace at its beginning.
+/// A place at which a recorded machine may go its own way.
+struct BranchPoint {
+  std::string parent;  ///< the trace's path
+  std::shared_ptr<const replay::snapshot::Snapshot> snapshot;
+};
+/// Lets the machine run on from there, recorded at `path`; see Session::branch. Wired by who knows devices.
+using Brancher = std::function<Result<std::string>(const BranchPoint& from, const std::string& path)>;
+
+/// Opens the trace at its beginning. Without a brancher, Session::branch refuses.
 Result<std::unique_ptr<Session>> open_replay(const std::string& path,
                                              replay::timeline::MachineFactory factory,
-                                             replay::timeline::TimelineOptions options = {});
+                                             replay::timeline::TimelineOptions options = {},
+                                             Brancher brancher = {});
 
 }  // namespace hindsight::debugger::session

@@ -20,7 +20,7 @@ std::string reason_name(StopReason reason) {
   return std::string(traces::store::name_of(static_cast<EndReason>(reason)));
 }
 
-/// One replay from power-on. Every step says whether to go on.
+/// One replay of a whole trace. Every step says whether to go on.
 class Run final {
  public:
   Run(Machine& machine, Player& player, traces::store::TraceReader& trace, const ReplayOptions& options)

@@ -40,12 +40,10 @@ Result<std::unique_ptr<Runner>> Runner::create(const std::string& path, const Ma
   runner->built_ = std::move(*built);
   runner->player_->on_stop([r = runner.get()] { r->machine().request_stop(); });
   runner->snapshotter_ = std::make_unique<snapshot::Snapshotter>(runner->machine());
-  // What a machine holds at power-on is shared by all of them.
-  if (const auto first = ladder.nearest({})) {
-    if (const Status restored = runner->restore(first); !restored) return restored.failure();
-  } else {
-    ladder.insert(runner->take_snapshot());
-  }
+  // What a machine holds at the beginning is shared by all of them.
+  const traces::store::Place first = runner->trace_->first();
+  if (const auto snapshot = ladder.nearest({first.icount, first.delivery}))
+    if (const Status restored = runner->restore(snapshot); !restored) return restored.failure();
   return runner;
 }
 

@@ -25,6 +25,7 @@ class Runner final {
   /// a few hundredths of a second.
   static constexpr std::uint64_t kRung = 20'000'000;
 
+  /// Stands at the beginning of the trace if the ladder has a snapshot of it, else at power-on.
   static Result<std::unique_ptr<Runner>> create(const std::string& path, const MachineFactory& factory,
                                                 snapshot::Ladder& ladder);
 

@@ -24,12 +24,17 @@ class Timeline::Impl final {
     runners_.reserve(jobs_);
     runners_.push_back(std::move(*cursor));
     runner_count_ = 1;
-    first_ = now();
-    auto archive = snapshot::Archive::open(path_, ladder_.nearest(first_));
+    const auto power_on = runner().take_snapshot();
+    auto archive = snapshot::Archive::open(path_, power_on);
     if (!archive) return archive.failure();
     archive_ = std::move(*archive);
-    archive_->announce(ladder_);
     traces::store::TraceReader& trace = runner().trace();
+    first_ = {trace.first().icount, trace.first().delivery};
+    const auto begin = trace.config().parent ? archive_->load(first_) : power_on;
+    if (!begin) return begin.failure();
+    ladder_.insert(*begin);
+    archive_->announce(ladder_);
+    if (const Result<RunEnd> stands = runner().seek(first_, false); !stands) return stands.failure();
     last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
     last_ = std::max(last_, first_);
     return Done{};
@@ -225,6 +230,9 @@ snapshot::Ladder& Timeline::ladder() { return impl_->ladder_; }
 snapshot::Archive& Timeline::archive() { return *impl_->archive_; }
 Result<std::size_t> Timeline::keep_useful() { return impl_->keep_useful(); }
 Status Timeline::keep_snapshot() { return impl_->keep_snapshot(); }
+std::shared_ptr<const snapshot::Snapshot> Timeline::take_snapshot() {
+  return impl_->runner().take_snapshot();
+}
 
 Result<Move> Timeline::seek(Position to) { return impl_->seek(to, false); }
 Result<Move> Timeline::step_forward(std::uint64_t count) { return impl_->step_forward(count); }

@@ -95,6 +95,8 @@ class Timeline {
   Status observe(const engine::port::Interests& interests, Position from, Position to,
                  const OnlookerFactory& make, const std::function<bool(Onlooker&)>& done);
 
+  /// The machine as it is at the cursor.
+  [[nodiscard]] std::shared_ptr<const snapshot::Snapshot> take_snapshot();
   /// Puts a snapshot of the cursor into the trace.
   Status keep_snapshot();
   /// Puts those of this session's snapshots into the trace that will let the next one start near where this

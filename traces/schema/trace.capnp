@@ -9,6 +9,18 @@ struct TraceHeader {
   magic @0 :Text;          # "hindsight trace"
   formatVersion @1 :UInt32;
   config @2 :Machine.MachineConfig;
+  parent @3 :Parent;       # null: recorded from power-on. Set: format version 2.
+}
+
+struct Parent {
+  # The trace from which a branch went its own way, and where. The trace has a snapshot at that position, from
+  # which it replays; of what came before it holds only what the machine asked for while it was built.
+  headerHigh @0 :UInt64;   # XXH3-128 of the parent's header as it decodes, and of its first event chunk
+  headerLow @1 :UInt64;
+  name @2 :Text;           # the parent's file name, for people only
+  icount @3 :UInt64;
+  delivery @4 :UInt32;     # exceptions and interrupts delivered at this icount
+  time @5 :UInt64;         # virtual nanoseconds
 }
 
 struct Progress {

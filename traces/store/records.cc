@@ -76,6 +76,22 @@ Result<MachineConfig> get(schema::MachineConfig::Reader in) {
   return config;
 }
 
+void put(schema::Parent::Builder out, const ParentTrace& parent) {
+  out.setHeaderHigh(parent.identity.high);
+  out.setHeaderLow(parent.identity.low);
+  out.setName(parent.name);
+  out.setIcount(parent.at.icount.value);
+  out.setTime(parent.at.time.value);
+  out.setDelivery(parent.delivery);
+}
+
+ParentTrace get(schema::Parent::Reader in) {
+  return {{in.getHeaderHigh(), in.getHeaderLow()},
+          string_of(in.getName()),
+          {Icount(in.getIcount()), VirtualTime(in.getTime())},
+          in.getDelivery()};
+}
+
 void put(schema::Event::Builder out, const Event& event) {
   out.setIcount(event.at.icount.value);
   out.setTime(event.at.time.value);
@@ -158,8 +174,9 @@ Bytes encode(const MachineConfig& config) {
   capnp::MallocMessageBuilder message;
   auto root = message.initRoot<schema::TraceHeader>();
   root.setMagic(capnp::Text::Reader(kMagic.data(), kMagic.size()));
-  root.setFormatVersion(kFormatVersion);
+  root.setFormatVersion(config.format_version());
   put(root.initConfig(), config);
+  if (config.parent) put(root.initParent(), *config.parent);
   return to_bytes(message);
 }
 
@@ -229,7 +246,14 @@ Result<MachineConfig> decode_config(std::span<const std::byte> data) {
       return error("format version {} or older expected, found {}: a newer program wrote this trace",
                    kFormatVersion, in.getFormatVersion());
     }
-    return get(in.getConfig());
+    Result<MachineConfig> config = get(in.getConfig());
+    if (!config) return config;
+    if (in.hasParent()) config->parent = get(in.getParent());
+    if (config->format_version() != in.getFormatVersion()) {
+      return error("format version {} of a trace with{} a parent expected, found {}",
+                   config->format_version(), config->parent ? "" : "out", in.getFormatVersion());
+    }
+    return config;
   });
 }
 

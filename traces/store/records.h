@@ -18,7 +18,9 @@
 
 namespace hindsight::traces::store {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+/// The newest version that is read and written; a trace is of the oldest that can say what is in it.
+inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kFirstVersion = 1, kBranchVersion = 2;
 using Bytes = std::vector<std::byte>;
 
 /// Icount stands still while every CPU is halted; time does not.
@@ -50,6 +52,14 @@ struct BlobRef {
 
 enum class NetMode : std::uint16_t { none = schema::NET_NONE, user = schema::NET_USER };
 
+/// Where a branch left which trace; see schema Parent.
+struct ParentTrace {
+  Hash128 identity;
+  std::string name;
+  Instant at;
+  std::uint32_t delivery = 0;
+};
+
 /// What a machine was built from; see machine.capnp for the units.
 struct MachineConfig {
   std::string board = "pc";
@@ -68,6 +78,9 @@ struct MachineConfig {
   std::uint64_t seed = 0;
   bool has_console = false;
   bool has_entropy = false;
+  std::optional<ParentTrace> parent;  ///< none: recorded from power-on
+
+  [[nodiscard]] std::uint32_t format_version() const { return parent ? kBranchVersion : kFirstVersion; }
 };
 
 struct Progress {

@@ -52,7 +52,7 @@ Status TraceReader::load() {
   config_ = std::move(*config);
   for (const auto& [name, tree] : tables_) {
     if (std::find(kTables.begin(), kTables.end(), name) == kTables.end()) {
-      return error("{}: table '{}' is unknown to format version {}", path(), name, kFormatVersion);
+      return error("{}: table '{}' is unknown to format version {}", path(), name, config_.format_version());
     }
   }
   for (const std::string_view name : kTables) {
@@ -97,7 +97,38 @@ Status TraceReader::load() {
     if (!decoded) return in_file("meta", key_of(3), decoded.failure());
     end_ = *decoded;
   }
+  return check_parent();
+}
+
+Place TraceReader::first() const {
+  if (!config_.parent) return {};
+  return {config_.parent->at.icount, config_.parent->delivery};
+}
+
+Status TraceReader::check_parent() const {
+  if (!config_.parent) return Done{};
+  const Place begin = first();
+  const bool found = std::any_of(snapshots_.begin(), snapshots_.end(), [&](const LmdbFile::Record& record) {
+    return record.key == key_of(begin.icount.value, begin.delivery);
+  });
+  if (!found || progress_.at.icount < begin.icount) {
+    return error("{}: a branch with a snapshot of its beginning, icount {}, expected", path(),
+                 begin.icount.value);
+  }
   return Done{};
+}
+
+Result<Hash128> TraceReader::identity() {
+  const auto header = meta(1, ValueKind::header);
+  if (!header) return header.failure();
+  CHECK(header->has_value(), "no header in an open trace");
+  Bytes all = **header;
+  if (!chunks_.empty()) {
+    const Result<Bytes> chunk = read("events", chunks_.front(), ValueKind::chunk);
+    if (!chunk) return chunk.failure();
+    all.insert(all.end(), chunk->begin(), chunk->end());
+  }
+  return hash_of(all);
 }
 
 Result<Chunk> TraceReader::chunk(std::uint64_t number) {

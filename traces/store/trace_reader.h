@@ -31,6 +31,11 @@ class TraceReader final {
 
   [[nodiscard]] const std::string& path() const { return file_->path(); }
   [[nodiscard]] const MachineConfig& config() const { return config_; }
+  /// Where it begins: power-on, or where a branch left its parent; there is a snapshot there then.
+  [[nodiscard]] Place first() const;
+  /// Names this trace in its branches; see schema Parent. Stays the same while more is recorded, once there
+  /// is an event.
+  Result<Hash128> identity();
   /// How far the trace is complete.
   [[nodiscard]] const Progress& progress() const { return progress_; }
   /// None: the recorder was interrupted.
@@ -81,6 +86,7 @@ class TraceReader final {
   Status load_bundles();
   Result<std::vector<Hash128>> bundle_hashes(std::size_t index);
   Status load_bundle(std::size_t index);
+  Status check_parent() const;
   Status check_bundles();
   Status check_snapshots();
   [[nodiscard]] Error in_file(std::string_view table, std::span<const std::byte> key,

@@ -286,12 +286,40 @@ TEST_F(TraceStore, ANewerFormatVersionIsRefused) {
   write_sample(10);
   Bytes header = encode(MachineConfig{});
   // TraceHeader's only data word, behind the segment table and the root pointer, is the version.
-  header[16] = std::byte{2};
+  header[16] = std::byte{3};
   put_record(path_, "meta", key_of(1), seal("meta", key_of(1), ValueKind::header, header));
   const auto reader = TraceReader::open(path_);
   ASSERT_FALSE(reader);
   EXPECT_THAT(reader.failure().message,
-              HasSubstr("table meta, key 0000000000000001: format version 1 or older expected, found 2"));
+              HasSubstr("table meta, key 0000000000000001: format version 2 or older expected, found 3"));
+}
+
+TEST_F(TraceStore, ABranchNamesItsParentAndAnOlderReaderRefusesIt) {
+  MachineConfig config;
+  EXPECT_EQ(config.format_version(), 1u);
+  config.parent = {{11, 12}, "parent.hst", {Icount(1000), VirtualTime(1500)}, 2};
+  EXPECT_EQ(config.format_version(), 2u);
+  const Result<MachineConfig> read = decode_config(encode(config));
+  ASSERT_TRUE(read) << read.failure().message;
+  ASSERT_TRUE(read->parent);
+  EXPECT_EQ(read->parent->identity, (Hash128{11, 12}));
+  EXPECT_EQ(read->parent->name, "parent.hst");
+  EXPECT_EQ(read->parent->at, (Instant{Icount(1000), VirtualTime(1500)}));
+  EXPECT_EQ(read->parent->delivery, 2u);
+}
+
+TEST_F(TraceStore, ABranchWithoutASnapshotOfItsBeginningIsRefused) {
+  {
+    auto writer = TraceWriter::create(path_, quick());
+    ASSERT_TRUE(writer) << writer.failure().message;
+    MachineConfig config;
+    config.parent = {{}, "parent.hst", {Icount(1000), VirtualTime(1500)}, 0};
+    ASSERT_TRUE((*writer)->begin(config));
+  }
+  const auto reader = TraceReader::open(path_);
+  ASSERT_FALSE(reader);
+  EXPECT_THAT(reader.failure().message,
+              HasSubstr("a branch with a snapshot of its beginning, icount 1000, expected"));
 }
 
 TEST_F(TraceStore, AnUnknownTableIsRefused) {

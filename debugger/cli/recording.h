@@ -1,0 +1,52 @@
+// Recording a live machine into a trace: what `record`, `branch` and a debugger that branches share. Owned by
+// the command; the run loop's thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "debugger/cli/commands.h"
+#include "debugger/cli/machine_builder.h"
+#include "replay/record/record.h"
+#include "replay/snapshot/recording_snapshots.h"
+#include "replay/snapshot/snapshot.h"
+#include "traces/store/trace_reader.h"
+#include "traces/store/trace_writer.h"
+
+namespace hindsight::debugger::cli {
+
+/// What is to be recorded.
+struct RecordingPlan {
+  std::string trace;                    ///< a new file
+  traces::store::MachineConfig config;  ///< its kernel and initrd only name the files
+  const BootFiles* files;               ///< borrowed; outlive the recording
+  std::string engine;
+  Icount stop_at = Icount::max();
+  std::uint64_t snapshot_every = 0;  ///< instructions; 0: none
+  /// Set: the machine begins here, and `power_on` answers what it asks while it is built.
+  std::shared_ptr<const replay::snapshot::Snapshot> start = {};
+  engine::port::NondetSource* power_on = nullptr;
+};
+
+/// A trace may be replaced, with `force`; anything else may not.
+Status make_room(const std::string& trace, bool force);
+
+/// A machine at its beginning, with the trace that it is recorded into.
+class LiveRecording {
+ public:
+  virtual ~LiveRecording() = default;
+  virtual BuiltMachine& built() = 0;
+  /// Runs the machine to its end and closes the trace. An Error says whether there is one. `progress` is told
+  /// of digest points.
+  virtual Result<replay::record::RecordResult> run(std::function<void(engine::port::Instant)> progress) = 0;
+};
+
+/// Makes the trace; leaves none behind when it fails. `source` and `sink` are borrowed and outlive the
+/// recording.
+Result<std::unique_ptr<LiveRecording>> open_recording(RecordingPlan plan, engine::port::NondetSource& source,
+                                                      engine::port::OutputSink& sink);
+
+}  // namespace hindsight::debugger::cli
