@@ -90,6 +90,8 @@ class Machine final : public port::Machine,
   [[nodiscard]] bool peek(GuestPhys address, void* out, std::uint64_t size) const override {
     return memory_->read(address, out, size);
   }
+  void collect_touched() override { mmu_.collect_touched(); }
+  [[nodiscard]] const port::TouchedPages& touched() const override { return mmu_.touched(); }
   void restored(port::Position position) override;
 
   // port::HostPort

@@ -182,6 +182,7 @@ void Mmu::grant(View& view, std::uint64_t address, const Translation& t, bool wr
       PhysicalMemory::kCode | PhysicalMemory::kTable | PhysicalMemory::kWatchWrite;
   if (!write || (flags & kLookedAt) || watches_.linear_page(page_of(address), true)) return;
   view.fast.write[slot] = {page_of(address), addend};
+  touched_.written.add(address);
   note_write_entry(*page, slot);
   memory_.grant_write(*page);
 }
@@ -233,6 +234,11 @@ void Mmu::drop_all_write_access() {
   std::fill(write_places_.begin(), write_places_.end(), WritePlaces{});
 }
 
+void Mmu::collect_touched() {
+  touched_ = {};
+  forget_jumps();
+}
+
 // ---- translation
 // ----------------------------------------------------------------------------------------------
 
@@ -241,6 +247,7 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
   const std::uint8_t wanted = kind == ir::AccessKind::read    ? kRead
                               : kind == ir::AccessKind::write ? kWrite
                                                               : kFetch;
+  if (kind == ir::AccessKind::write) touched_.written.add(address);
   const unsigned privilege = guest_.view_key(state, access).privilege;
   View& view = view_of(*current_, privilege);
   const bool fetch = kind == ir::AccessKind::fetch;
@@ -270,6 +277,7 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
 }
 
 std::optional<std::uint64_t> Mmu::fetch_page(ir::CoreState& state, std::uint64_t pc) {
+  touched_.fetched.add(pc);  // whether or not it can be fetched: a breakpoint there is reached all the same
   const Translation* t = translate(state, pc, ir::AccessKind::fetch, ir::kAccessPlain);
   return t == nullptr ? std::nullopt : memory_.ram_page(t->page);
 }

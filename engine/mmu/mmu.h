@@ -51,6 +51,11 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   /// The accesses noted, in order; whoever stopped the machine for them says where they happened, and clears.
   [[nodiscard]] std::vector<port::Access>& noted() { return noted_; }
 
+  /// See port::DebugPort. Code is met again because what leads to it past the MMU is forgotten, data because
+  /// the end of the epoch took back all write access.
+  void collect_touched();
+  [[nodiscard]] const port::TouchedPages& touched() const { return touched_; }
+
   [[nodiscard]] PhysicalMemory& memory() { return memory_; }
 
   // PageWatcher
@@ -194,6 +199,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   std::uint64_t walks_ = 0;
   Watches watches_;
   std::vector<port::Access> noted_;
+  port::TouchedPages touched_;
   std::vector<TableUse> tables_;           ///< by RAM page
   std::vector<WritePlaces> write_places_;  ///< by RAM page
 };

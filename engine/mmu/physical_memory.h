@@ -62,10 +62,6 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
       return (address.value - kHighRam.value + kLowRamEnd.value) >> kPageBits;
     return std::nullopt;
   }
-  [[nodiscard]] GuestPhys address_of(std::uint64_t ram_page) const {
-    const std::uint64_t linear = ram_page << kPageBits;
-    return GuestPhys{linear < kLowRamEnd.value ? linear : linear - kLowRamEnd.value + kHighRam.value};
-  }
   [[nodiscard]] std::byte* host(std::uint64_t ram_page) { return base_ + (ram_page << kPageBits); }
 
   [[nodiscard]] std::uint8_t flags(std::uint64_t ram_page) const { return flags_[ram_page]; }
@@ -94,6 +90,10 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
   [[nodiscard]] std::uint64_t page_count() const override { return flags_.size(); }
   [[nodiscard]] const std::byte* page(std::uint64_t index) const override {
     return base_ + (index << kPageBits);
+  }
+  [[nodiscard]] GuestPhys address_of(std::uint64_t ram_page) const override {
+    const std::uint64_t linear = ram_page << kPageBits;
+    return GuestPhys{linear < kLowRamEnd.value ? linear : linear - kLowRamEnd.value + kHighRam.value};
   }
   void set_page(std::uint64_t index, const std::byte* contents) override;
   std::uint32_t end_epoch() override;

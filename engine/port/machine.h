@@ -39,6 +39,7 @@ class RamPages {
   [[nodiscard]] virtual std::uint64_t page_count() const = 0;
   /// The kPageSize bytes of RAM page `index` (pages of RAM only, counted without the hole below 4 GiB).
   [[nodiscard]] virtual const std::byte* page(std::uint64_t index) const = 0;
+  [[nodiscard]] virtual GuestPhys address_of(std::uint64_t index) const = 0;
   /// Replaces a page's contents (restoring a snapshot); tracked like any other write.
   virtual void set_page(std::uint64_t index, const std::byte* contents) = 0;
   /// Starts a new epoch and returns the number of the one that ended (epochs start at 1; every page counts as

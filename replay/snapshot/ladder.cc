@@ -117,10 +117,26 @@ bool Ladder::holds(Position at) const {
 
 void Ladder::insert(std::shared_ptr<const Snapshot> snapshot) {
   const std::lock_guard lock(mutex_);
+  if (snapshot->footprint != nullptr) {
+    auto& known = footprints_[snapshot->at];
+    if (known == nullptr) {
+      bytes_ += sizeof(Footprint);
+      known = snapshot->footprint;
+    }
+  }
   const auto [rung, added] = rungs_.try_emplace(snapshot->at);
   if (rung->second.snapshot != nullptr) return;
   rung->second.damaged = false;
   keep(rung, std::move(snapshot));
+}
+
+std::vector<std::shared_ptr<const Footprint>> Ladder::footprints(Position from, Position to) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<const Footprint>> found;
+  for (auto known = footprints_.upper_bound(from); known != footprints_.end(); ++known) {
+    if (known->second->from < to) found.push_back(known->second);
+  }
+  return found;
 }
 
 void Ladder::insert_stored(Position at, Loader load) {

@@ -32,6 +32,9 @@ class Ladder final {
   /// The trace holds a snapshot at `at`: it stays on the ladder whatever the budget, and `load` brings it
   /// back when its memory was needed.
   void insert_stored(Position at, Loader load);
+  /// What is known of stretches that lie in or overlap [from, to): they stay known when the snapshots that
+  /// brought them had to go.
+  [[nodiscard]] std::vector<std::shared_ptr<const Footprint>> footprints(Position from, Position to) const;
   /// Where the user is: what is near is kept longest.
   void set_cursor(Position at);
   /// Those in memory alone from which somebody started, with nothing in the trace less than `gap`
@@ -65,9 +68,10 @@ class Ladder final {
 
   const std::uint64_t budget_;
   mutable std::mutex mutex_;
-  Rungs rungs_;  // guarded by mutex_, as is all below
+  Rungs rungs_;                                                      // guarded by mutex_, as is all below
+  std::map<Position, std::shared_ptr<const Footprint>> footprints_;  ///< by where they end
   Position cursor_;
-  std::uint64_t bytes_ = 0;  ///< the sum of `own`
+  std::uint64_t bytes_ = 0;  ///< the sum of `own`, and the footprints
 };
 
 }  // namespace hindsight::replay::snapshot

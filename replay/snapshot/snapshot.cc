@@ -69,6 +69,7 @@ std::uint64_t Snapshot::bytes_beyond(const Snapshot* base) const {
 void Snapshotter::set_base(std::shared_ptr<const Snapshot> snapshot) {
   base_ = std::move(snapshot);
   epoch_ = machine_.ram().end_epoch();
+  machine_.debug().collect_touched();
 }
 
 std::shared_ptr<const Snapshot> Snapshotter::take(const play::Player::Position& border) {
@@ -87,11 +88,20 @@ std::shared_ptr<const Snapshot> Snapshotter::take(const play::Player::Position& 
     snapshot->parts.push_back(std::move(state));
   }
   snapshot->ram = base_ != nullptr ? base_->ram : PageMap(ram.page_count());
+  std::shared_ptr<Footprint> footprint;
+  if (base_ != nullptr && snapshot->at.icount - base_->at.icount >= Footprint::kShortest) {
+    footprint = std::make_shared<Footprint>();
+    footprint->from = base_->at;
+    footprint->to = snapshot->at;
+    footprint->linear = machine_.debug().touched();
+  }
   ram.for_each_dirty_after(epoch_, [&](std::uint64_t index) {
+    if (footprint != nullptr) footprint->ram_written.add(ram.address_of(index).value);
     const std::byte* contents = ram.page(index);
     if (std::memcmp(snapshot->ram.bytes(index), contents, kPageSize) == 0) return;
     snapshot->ram.set(index, copy_page(contents));
   });
+  snapshot->footprint = std::move(footprint);
   set_base(snapshot);
   return snapshot;
 }

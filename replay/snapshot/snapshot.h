@@ -15,6 +15,7 @@
 #include "engine/base/result.h"
 #include "engine/port/machine.h"
 #include "replay/play/player.h"
+#include "replay/snapshot/footprint.h"
 #include "replay/snapshot/page_map.h"
 
 namespace hindsight::replay::snapshot {
@@ -37,6 +38,8 @@ struct Snapshot {
   play::Player::Position border;
   std::vector<PartState> parts;  ///< in the order of Machine::parts()
   PageMap ram;
+  /// Of the way that the machine came, if it came far from a snapshot; nullptr: not known.
+  std::shared_ptr<const Footprint> footprint;
 
   /// Bytes of memory that it takes and `base` does not; nullptr: all.
   [[nodiscard]] std::uint64_t bytes_beyond(const Snapshot* base) const;

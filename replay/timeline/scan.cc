@@ -9,6 +9,27 @@ namespace {
 /// A piece is at least a quarter of its distance from where the search began, within these bounds.
 constexpr std::uint64_t kShortestPiece = 1'000;
 constexpr std::uint64_t kLongestPiece = Runner::kRung / 2;
+/// A range of more pages is taken to be touched everywhere.
+constexpr std::uint64_t kMostPages = 256;
+
+bool may_be_written(const engine::port::WatchRange& range, const engine::port::PageSet& pages) {
+  const std::uint64_t first = range.first & ~kPageMask, last = (range.first + (range.size - 1)) & ~kPageMask;
+  if ((last - first) >> kPageBits >= kMostPages) return true;
+  for (std::uint64_t page = first;; page += kPageSize) {
+    if (pages.may_hold(page)) return true;
+    if (page == last) return false;
+  }
+}
+
+bool may_be_met(const Condition& condition, const snapshot::Footprint& footprint) {
+  if (condition.delivery || condition.device) return true;
+  if (condition.breakpoint && footprint.linear.fetched.may_hold(condition.breakpoint->address.value))
+    return true;
+  if (!condition.watchpoint) return false;
+  const engine::port::WatchRange& range = condition.watchpoint->range;
+  return range.read ||
+         may_be_written(range, range.physical ? footprint.ram_written : footprint.linear.written);
+}
 
 }  // namespace
 
@@ -25,6 +46,28 @@ std::vector<Interval> cut(Position from, Position to, const std::vector<Position
   if (from < end) pieces.push_back({from, end});
   std::reverse(pieces.begin(), pieces.end());
   return pieces;
+}
+
+std::vector<Interval> without_untouched(
+    Interval interval, const std::vector<Condition>& conditions,
+    const std::vector<std::shared_ptr<const snapshot::Footprint>>& footprints) {
+  std::vector<Interval> untouched;
+  for (const auto& footprint : footprints) {
+    if (std::none_of(conditions.begin(), conditions.end(),
+                     [&](const Condition& condition) { return may_be_met(condition, *footprint); }))
+      untouched.push_back({footprint->from, footprint->to});
+  }
+  std::sort(untouched.begin(), untouched.end(),
+            [](const Interval& a, const Interval& b) { return a.from < b.from; });
+  std::vector<Interval> left;
+  Position begin = interval.from;
+  for (const Interval& stretch : untouched) {
+    if (stretch.from >= interval.to) break;
+    if (begin < stretch.from) left.push_back({begin, stretch.from});
+    begin = std::max(begin, stretch.to);
+  }
+  if (begin < interval.to) left.push_back({begin, interval.to});
+  return left;
 }
 
 Result<RunEnd> Scan::scan(Runner& runner, const Interval& interval, Keep keep, std::vector<Hit>& hits) const {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -20,6 +21,12 @@ struct Interval {
 /// Cuts [from, to) at snapshots, in order. Pieces are short near `to` and grow with the distance from it: a
 /// search backward seldom has to look far.
 [[nodiscard]] std::vector<Interval> cut(Position from, Position to, const std::vector<Position>& snapshots);
+
+/// [from, to) without the stretches in which none of the conditions can have been met, as `footprints` say;
+/// in order.
+[[nodiscard]] std::vector<Interval> without_untouched(
+    Interval interval, const std::vector<Condition>& conditions,
+    const std::vector<std::shared_ptr<const snapshot::Footprint>>& footprints);
 
 class Scan final {
  public:

@@ -141,7 +141,7 @@ class Timeline::Impl final {
 
   Result<std::optional<Hit>> last_hit(const std::vector<Condition>& conditions, Position from, Position to,
                                       bool& interrupted) {
-    const std::vector<Interval> intervals = cut(from, to, ladder_.positions());
+    const std::vector<Interval> intervals = pieces(conditions, from, to);
     if (const Status ready = prepare(intervals.size()); !ready) return ready.failure();
     Scan scan(conditions, runners(intervals.size()), progress_);
     Result<std::optional<Hit>> hit = scan.last(intervals);
@@ -151,8 +151,7 @@ class Timeline::Impl final {
 
   Status scan(const std::vector<Condition>& conditions, Position from, Position to,
               const std::function<bool(const Hit&)>& visit) {
-    const std::vector<Interval> intervals =
-        cut(std::max(from, first_), std::min(to, last_), ladder_.positions());
+    const std::vector<Interval> intervals = pieces(conditions, std::max(from, first_), std::min(to, last_));
     if (const Status ready = prepare(intervals.size()); !ready) return ready;
     Scan scan(conditions, runners(intervals.size()), progress_);
     return scan.all(intervals, visit);
@@ -192,6 +191,16 @@ class Timeline::Impl final {
   std::function<void(double)> progress_;
 
  private:
+  /// What a search of [from, to) has to replay.
+  std::vector<Interval> pieces(const std::vector<Condition>& conditions, Position from, Position to) {
+    std::vector<Interval> all;
+    const std::vector<Position> snapshots = ladder_.positions();
+    for (const Interval& stretch : without_untouched({from, to}, conditions, ladder_.footprints(from, to))) {
+      const std::vector<Interval> some = cut(stretch.from, stretch.to, snapshots);
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
+  }
   /// Makes the machines that can work on `pieces` at once.
   Status prepare(std::size_t pieces) {
     while (runners_.size() < std::min<std::size_t>(jobs_, pieces)) {

@@ -11,6 +11,7 @@
 
 #include "debugger/cli/machine_builder.h"
 #include "replay/record/state_digest.h"
+#include "replay/timeline/scan.h"
 #include "tests/replay/guest_harness.h"
 #include "traces/schema/cpu_x86.capnp.h"
 
@@ -260,6 +261,52 @@ TEST_F(TimelineOfABoot, TheLastWriteBeforeAnInstantIsTheLastOfAllWrites) {
   if (last) {
     EXPECT_EQ(line->now(), *last);
   }
+}
+
+TEST_F(TimelineOfABoot, ASearchOfKnownHistoryFindsWhatAReplayOfAllFinds) {
+  const Position from = at(40'000'000), to = at(280'000'000);
+  auto line = open(2);
+  moved(line->seek(from));
+  moved(line->seek(to));  // leaves behind what each stretch touched
+  std::vector<Condition> conditions;
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 10; ++i) {
+    moved(line->seek(at(from.icount.value + random() % (to.icount.value - from.icount.value))));
+    Condition breakpoint, physical, linear;
+    breakpoint.breakpoint = timeline::Breakpoint{line->machine().debug().pc()};
+    conditions.push_back(breakpoint);
+    capnp::MallocMessageBuilder message;
+    const GuestVirt stack{cpu_of(*line, message).getRsp() - 8};
+    linear.watchpoint = timeline::Watchpoint{{.physical = false, .first = stack.value, .size = 8}};
+    if (i % 5 == 0) conditions.push_back(linear);
+    const auto mapping = line->machine().debug().mapping(stack);
+    ASSERT_TRUE(mapping);
+    physical.watchpoint = timeline::Watchpoint{
+        {.physical = true, .first = mapping->page.value + (stack.value & kPageMask), .size = 8}};
+    if (i % 5 == 1) conditions.push_back(physical);
+  }
+  const auto collect = [&](Timeline& over, const std::vector<Condition>& wanted,
+                           std::map<int, std::vector<Position>>& found) {
+    const Status scanned = over.scan(wanted, from, to, [&](const Hit& hit) {
+      found[hit.id].push_back(hit.before);
+      return true;
+    });
+    EXPECT_TRUE(scanned) << scanned.failure().message;
+  };
+  std::map<int, std::vector<Position>> found, expected;
+  const auto footprints = line->ladder().footprints(from, to);
+  bool some_left_out = false;
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    conditions[i].id = static_cast<int>(i);
+    const auto left = timeline::without_untouched({from, to}, {conditions[i]}, footprints);
+    some_left_out |= left.size() != 1 || left[0].from != from || left[0].to != to;
+    collect(*line, {conditions[i]}, found);
+  }
+  EXPECT_TRUE(some_left_out);
+  auto fresh = open(1);
+  collect(*fresh, conditions, expected);
+  EXPECT_EQ(expected.size(), conditions.size());
+  EXPECT_EQ(found, expected);
 }
 
 TEST_F(TimelineOfABoot, WatchingChangesNoDigest) {

@@ -22,6 +22,7 @@ class FakeRam final : public port::RamPages {
   explicit FakeRam(std::uint64_t pages) : bytes_(pages * kPageSize), epochs_(pages) {}
   std::uint64_t page_count() const override { return epochs_.size(); }
   const std::byte* page(std::uint64_t index) const override { return bytes_.data() + index * kPageSize; }
+  GuestPhys address_of(std::uint64_t index) const override { return GuestPhys{index * kPageSize}; }
   void set_page(std::uint64_t index, const std::byte* contents) override {
     dirty(index);
     std::memcpy(bytes_.data() + index * kPageSize, contents, kPageSize);
@@ -112,6 +113,8 @@ class FakeMachine final : public port::Machine, public port::DebugPort {
   std::vector<port::TableEntry> walk(GuestVirt) const override { return {}; }
   bool has_begun() const override { return false; }
   bool peek(GuestPhys, void*, std::uint64_t) const override { return false; }
+  void collect_touched() override {}
+  const port::TouchedPages& touched() const override { return touched_; }
   void restored(port::Position) override {}
   std::string describe() const override { return "walk=" + std::to_string(cpu.walk); }
 
@@ -196,6 +199,7 @@ class FakeMachine final : public port::Machine, public port::DebugPort {
   Options options_;
   FakeRam ram_;
   std::vector<port::Stateful*> parts_{&cpu};
+  port::TouchedPages touched_;
   std::atomic<bool> stop_{false};
 };
 

@@ -1,0 +1,77 @@
+#include "replay/timeline/scan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace hindsight::replay::timeline {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr Position at(std::uint64_t icount) { return {Icount{icount}, 0}; }
+
+MATCHER_P2(Stretch, from, to, "") { return arg.from == at(from) && arg.to == at(to); }
+
+std::shared_ptr<snapshot::Footprint> footprint(std::uint64_t from, std::uint64_t to) {
+  auto made = std::make_shared<snapshot::Footprint>();
+  made->from = at(from);
+  made->to = at(to);
+  return made;
+}
+
+Condition breakpoint_at(std::uint64_t address) {
+  Condition condition;
+  condition.breakpoint = Breakpoint{GuestVirt{address}};
+  return condition;
+}
+
+Condition watch(engine::port::WatchRange range) {
+  Condition condition;
+  condition.watchpoint = Watchpoint{range};
+  return condition;
+}
+
+TEST(Search, LeavesOutStretchesThatNeverFetchedFromTheBreakpointsPage) {
+  const auto first = footprint(100, 200), second = footprint(200, 300);
+  second->linear.fetched.add(0x5000);
+  EXPECT_THAT(without_untouched({at(50), at(350)}, {breakpoint_at(0x5123)}, {first, second}),
+              ElementsAre(Stretch(50, 100), Stretch(200, 350)));
+}
+
+TEST(Search, LeavesOutNothingThatOneOfItsConditionsMayBeMetIn) {
+  const auto known = footprint(0, 300);
+  known->linear.written.add(0x7000);
+  const Condition write = watch({.physical = false, .first = 0x6fff, .size = 2});
+  EXPECT_THAT(without_untouched({at(0), at(300)}, {breakpoint_at(0x5123)}, {known}), IsEmpty());
+  EXPECT_THAT(without_untouched({at(0), at(300)}, {breakpoint_at(0x5123), write}, {known}),
+              ElementsAre(Stretch(0, 300)));
+}
+
+TEST(Search, TellsPhysicalFromLinearPages) {
+  const auto known = footprint(0, 300);
+  known->ram_written.add(0x7000);
+  EXPECT_THAT(without_untouched({at(0), at(300)}, {watch({.physical = false, .first = 0x7000})}, {known}),
+              IsEmpty());
+  EXPECT_THAT(without_untouched({at(0), at(300)}, {watch({.physical = true, .first = 0x7000})}, {known}),
+              ElementsAre(Stretch(0, 300)));
+}
+
+TEST(Search, LeavesOutNothingForReadsDevicesAndDeliveries) {
+  Condition device, delivery;
+  device.device = DeviceStop{};
+  delivery.delivery = DeliveryStop{.interrupts = true};
+  const Condition read = watch({.physical = true, .first = 0x7000, .read = true});
+  for (const Condition& condition : {device, delivery, read})
+    EXPECT_THAT(without_untouched({at(0), at(300)}, {condition}, {footprint(0, 300)}),
+                ElementsAre(Stretch(0, 300)));
+}
+
+TEST(Search, JoinsOverlappingFootprints) {
+  EXPECT_THAT(without_untouched({at(150), at(500)}, {breakpoint_at(0x5123)},
+                                {footprint(100, 200), footprint(120, 400), footprint(300, 450)}),
+              ElementsAre(Stretch(450, 500)));
+}
+
+}  // namespace
+}  // namespace hindsight::replay::timeline
