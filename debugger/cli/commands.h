@@ -125,13 +125,16 @@ struct MarkOptions {
 
 struct QueryOptions {
   LookOptions look;      ///< at: where addresses are translated
-  std::string question;  ///< "last-write", "writes", "changes", "calls" or "events"
+  std::string question;  ///< "last-write", "writes", "changes", "calls", "events" or "profile"
   std::string subject;   ///< an address or a function
   std::string from = "begin", to = "end";
   std::uint64_t limit = 100;  ///< answers; 0: all
   bool json = false;
   bool returns = false;
   std::vector<std::string> kinds;
+  // of a profile
+  bool by_total = false, tree = false, folded = false;
+  double least_percent = 1;  ///< of a branch of the tree
 };
 
 /// Records when options.trace is set, else only runs.

@@ -5,6 +5,7 @@
 #include "debugger/cli/commands.h"
 #include "debugger/cli/figures.h"
 #include "debugger/cli/look.h"
+#include "debugger/cli/profile_output.h"
 #include "debugger/cli/progress.h"
 #include "debugger/cli/query_output.h"
 #include "debugger/query/queries.h"
@@ -34,6 +35,7 @@ class Question {
     const std::string& question = options_.question;
     if (question == "events") return events();
     if (question == "calls") return calls();
+    if (question == "profile") return profile();
     const auto target = queries_.target(options_.subject);
     if (!target) return complain(target.failure(), kUsage);
     if (question == "last-write") return last_write(*target);
@@ -76,6 +78,19 @@ class Question {
                                   .interrupts = wanted("interrupt")};
     return print(queries_.events(kinds, within_, options_.limit), "no event",
                  [&](const query::Event& event) { return output_->event(event); });
+  }
+
+  int profile() {
+    const auto tree = query::profile(queries_, within_);
+    if (!tree) return complain(tree.failure(), kBadInput);
+    if (options_.folded) {
+      fmt::print("{}", query::folded(queries_, *tree));
+    } else if (options_.tree) {
+      fmt::print("{}", profile_tree(queries_, *tree, options_.least_percent, options_.json));
+    } else {
+      fmt::print("{}", profile_table(queries_, *tree, options_.by_total, options_.limit, options_.json));
+    }
+    return kOk;
   }
 
   template <class T, class Line>

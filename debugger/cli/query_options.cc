@@ -48,6 +48,14 @@ void add_query(CLI::App& command, QueryOptions& options) {
   events->add_option("--kind", options.kinds, "only these: input, sample, output, exception, interrupt")
       ->delimiter(',')
       ->check(CLI::IsMember({"input", "sample", "output", "exception", "interrupt"}));
+  auto* profile = add("profile", "what ran: instructions and calls of each of the kernel's functions");
+  profile->add_flag("--total", options.by_total, "sort by what a function and all it called ran");
+  auto* tree = profile->add_flag("--tree", options.tree, "who called whom, the largest first");
+  profile->add_option("--least", options.least_percent, "with --tree: leave out what ran less, in percent")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str()
+      ->needs(tree);
+  profile->add_flag("--folded", options.folded, "folded stacks, for drawing flame graphs")->excludes(tree);
 }
 
 }  // namespace hindsight::debugger::cli

@@ -76,10 +76,13 @@ void Machine::restored(port::Position position) {
 }
 
 void Machine::observe(const port::Interests& interests, port::Observer* observer) {
-  const bool parted = observation_.interests().transfers;
+  const port::Interests& former = observation_.interests();
+  const bool parted_anew =
+      former.transfers != interests.transfers || former.user_calls != interests.user_calls;
   observation_.set(interests, observer);
-  if (parted != interests.transfers) {
+  if (parted_anew) {
     parted_sites_.clear();
+    single_steps_.clear();
     blocks_.clear();
     mmu_.forget_jumps();
   }
@@ -412,7 +415,8 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
                                        s.all->contains(s.page + page_offset);
                               },
                           .io_context = &sites,
-                          .part_transfers = observation_.interests().transfers};
+                          .part_transfers = observation_.interests().transfers,
+                          .part_user_calls = observation_.interests().user_calls};
   lifted_.clear();
   if (guest_.lift(request, lifted_) == ir::LiftOutcome::lifted) return true;
   fetched_.second_page = mmu_.fetch_page(cpu_, (pc & ~kPageMask) + kPageSize);

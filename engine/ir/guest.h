@@ -42,6 +42,7 @@ struct LiftRequest {
   bool (*is_io_site)(const void* context, std::uint32_t page_offset);
   const void* io_context;
   bool part_transfers = false;  ///< what a call stack is made of are blocks of their own
+  bool part_user_calls = true;  ///< so are the calls and returns of user space
 };
 
 enum class LiftOutcome : std::uint8_t {

@@ -107,6 +107,7 @@ struct Interests {
   bool deliveries = false;
   bool devices = false;    ///< every access to a device register
   bool transfers = false;  ///< every Transfer; slow
+  bool user_calls = true;  ///< of transfers, also the calls and returns of user space
 };
 
 /// One linear page as the page tables map it now.

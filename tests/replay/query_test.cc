@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "debugger/cli/machine_builder.h"
+#include "debugger/query/profile.h"
 #include "debugger/query/queries.h"
 #include "tests/replay/guest_harness.h"
 
@@ -172,13 +173,53 @@ TEST_F(QueriesOfABoot, EventsAreInOrderAndTimerTicksStrikeTheKernel) {
       << "the clock at power-on";
 }
 
+TEST_F(QueriesOfABoot, AProfileCountsEveryInstructionAndEveryCallHoweverItIsCut) {
+  query::Queries& queries = open();
+  const query::Stretch within{at(190'000'000), at(200'000'000)};
+  const auto tree = query::profile(queries, within);
+  ASSERT_TRUE(tree) << tree.failure().message;
+  const std::vector<query::FunctionProfile> functions = query::by_function(*tree);
+  std::uint64_t self = 0;
+  for (const query::FunctionProfile& function : functions) self += function.self;
+  EXPECT_EQ(self, 10'000'000U);
+  for (const char* name : {"vprintk_emit", "kmem_cache_alloc", "__alloc_pages", "vsnprintf"}) {
+    const auto known = queries.functions(name);
+    ASSERT_TRUE(known) << known.failure().message;
+    const auto profile = std::ranges::find(functions, known->front(), &query::FunctionProfile::function);
+    const std::size_t expected = calls(queries, name, within).size();
+    EXPECT_EQ(profile == functions.end() ? 0 : profile->calls, expected) << name;
+  }
+  // All of it ran below start_kernel, though that was called before.
+  const auto start = queries.functions("start_kernel");
+  ASSERT_TRUE(start);
+  const auto above = std::ranges::find(functions, start->front(), &query::FunctionProfile::function);
+  ASSERT_NE(above, functions.end());
+  EXPECT_EQ(above->total, 10'000'000U);
+  // The same in pieces: by another's cuts and order.
+  query::CallTree joined;
+  for (std::uint64_t from = 190'000'000; from < 200'000'000; from += 2'500'000) {
+    const auto piece = query::profile(queries, {at(from), at(from + 2'500'000)});
+    ASSERT_TRUE(piece);
+    joined.add(*piece);
+  }
+  const std::vector<query::FunctionProfile> pieces = query::by_function(joined);
+  ASSERT_EQ(pieces.size(), functions.size());
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    EXPECT_EQ(pieces[i].self, functions[i].self) << i;
+    EXPECT_EQ(pieces[i].total, functions[i].total) << i;
+    EXPECT_EQ(pieces[i].calls, functions[i].calls) << i;
+  }
+}
+
 TEST_F(QueriesOfABoot, TheCommandLineAnswersInLinesOfJson) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {"last-write", "jiffies", "--json"},
            {"writes", "jiffies", "--json", "--limit", "3", "--from", "190000000"},
            {"changes", "jiffies", "--json", "--limit", "3", "--from", "190000000"},
            {"calls", "vprintk_emit", "--json", "--limit", "3", "--returns", "--to", "125000000"},
-           {"events", "--json", "--limit", "0", "--to", "3000000"}}) {
+           {"events", "--json", "--limit", "0", "--to", "3000000"},
+           {"profile", "--json", "--from", "228000000"},
+           {"profile", "--json", "--tree", "--from", "228000000"}}) {
     const Outcome asked = ask(words);
     EXPECT_EQ(asked.code, 0) << asked.text;
     EXPECT_GE(json_objects(asked.text), 1U) << words[0];

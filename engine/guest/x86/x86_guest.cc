@@ -106,12 +106,14 @@ ir::LiftOutcome X86Guest::lift(const ir::LiftRequest& request, ir::Block& out) {
     const DecodeStatus status = decoder_.decode(bytes, mode_bits, decoded);
     if (first && status == DecodeStatus::truncated) return ir::LiftOutcome::fetch_beyond;
     const std::uint32_t row_flags = decoded.row != nullptr ? decoded.row->flags : 0;
-    const bool parted = request.part_transfers && (row_flags & kTransfers) != 0;
+    const bool quiet = !request.part_user_calls && (block_mode & mode::kUser) != 0;
+    const std::uint32_t transfer = row_flags & (quiet ? kEnter | kLeave : kTransfers);
+    const bool parted = request.part_transfers && transfer != 0;
     // What faults for sure, crosses into the next page or wants a block of its own starts a new block.
     if (!first && (status != DecodeStatus::ok || offset + decoded.length > kPageSize || is_alone(decoded) ||
                    is_io_site(offset) || parted))
       break;
-    if (first && status == DecodeStatus::ok) out.transfer = transfer_of(row_flags);
+    if (first && status == DecodeStatus::ok) out.transfer = transfer_of(transfer);
     builder.insn_start(offset, out.insn_count++);
     out.byte_length = offset + decoded.length - start;
     if (status != DecodeStatus::ok) {

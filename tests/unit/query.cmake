@@ -1,0 +1,1 @@
+hindsight_test(query_unit_test SOURCES debugger/shadow_stacks_test.cc DEPS debugger_query)
