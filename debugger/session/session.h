@@ -207,8 +207,6 @@ class Session {
 
   /// The newest first.
   [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
-  /// How far it lies from where its file says (KASLR).
-  [[nodiscard]] virtual Result<std::uint64_t> kernel_slide() = 0;
 
   // ---- history
   [[nodiscard]] virtual Result<std::vector<EventInfo>> events(Position from, Position to) = 0;
@@ -227,9 +225,8 @@ class Session {
   [[nodiscard]] virtual std::vector<MarkInfo> marks() const = 0;
   virtual Status set_mark(std::string name, std::string note) = 0;
   virtual Status remove_mark(const std::string& name) = 0;
-  /// Lets the machine run on from the cursor, recorded as a trace of its own at `path`, with no input but
-  /// fresh entropy, until it ends or has done a billion instructions. The cursor stays. One line says what
-  /// came of it.
+  /// Lets the machine run on from the cursor, recorded as a trace of its own at `path`, with no input but fresh
+  /// entropy, until it ends or has done a billion instructions. The cursor stays. One line says what came of it.
   virtual Result<std::string> branch(const std::string& path) = 0;
 };
 
