@@ -225,8 +225,9 @@ class Session {
   [[nodiscard]] virtual std::vector<MarkInfo> marks() const = 0;
   virtual Status set_mark(std::string name, std::string note) = 0;
   virtual Status remove_mark(const std::string& name) = 0;
-  /// Lets the machine run on from the cursor, recorded as a trace of its own at `path`, with no input but fresh
-  /// entropy, until it ends or has done a billion instructions. The cursor stays. One line says what came of it.
+  /// Lets the machine run on from the cursor, recorded as a trace of its own at `path`, with no input but
+  /// fresh entropy, until it ends or has done a billion instructions. The cursor stays. One line says what
+  /// came of it.
   virtual Result<std::string> branch(const std::string& path) = 0;
 };
 
