@@ -207,6 +207,8 @@ class Session {
 
   /// The newest first.
   [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
+  /// How far it lies from where its file says (KASLR).
+  [[nodiscard]] virtual Result<std::uint64_t> kernel_slide() = 0;
 
   // ---- history
   [[nodiscard]] virtual Result<std::vector<EventInfo>> events(Position from, Position to) = 0;
