@@ -116,10 +116,14 @@ int main(int argc, char** argv) {
     if (stub.ask("Z" + point) != "OK") fail("the stub does not take Z" + point);
     timed(name, [&] { return stub.ask("bc"); });
     stub.ask("z" + point);
+    timed("seek", go);
   };
-  continue_to("reverse-continue-breakpoint", std::string("1,") + argv[4] + ",1");
-  timed("seek", go);
-  continue_to("reverse-continue-watchpoint", std::string("2,") + argv[5] + ",8");
+  const std::string breakpoint = std::string("1,") + argv[4] + ",1";
+  const std::string watchpoint = std::string("2,") + argv[5] + ",8";
+  continue_to("reverse-continue-breakpoint", breakpoint);
+  continue_to("breakpoint-again", breakpoint);
+  continue_to("reverse-continue-watchpoint", watchpoint);
+  continue_to("watchpoint-again", watchpoint);
   stub.ask("D");
   return 0;
 }
