@@ -115,20 +115,6 @@ Result<std::vector<LogLine>> KernelView::log() {
   return all;
 }
 
-Result<std::vector<LoadedModule>> KernelView::loaded_modules() {
-  using State = symbols::Module::State;
-  const auto known = kernel();
-  if (!known) return known.failure();
-  std::vector<LoadedModule> all;
-  for (const symbols::Module& module : (*known)->modules())
-    all.push_back({module.name,
-                   module.state == State::live     ? "live"
-                   : module.state == State::coming ? "coming"
-                                                   : "going",
-                   module.text.begin, module.text.size()});
-  return all;
-}
-
 std::vector<std::byte> KernelView::symbol_file() {
   const auto known = kernel();
   if (!known) return {};
@@ -143,6 +129,7 @@ Result<std::uint64_t> KernelView::kernel_slide() {
 }
 
 Result<std::vector<ModuleInfo>> KernelView::modules() {
+  using State = symbols::Module::State;
   const auto known = kernel();
   if (!known) return known.failure();
   const auto view = symbols::view_of(timeline_.machine(), "cpu0");
@@ -151,7 +138,11 @@ Result<std::vector<ModuleInfo>> KernelView::modules() {
   for (const symbols::Module& module : (*known)->modules()) {
     const auto sections = (*known)->sections(module, view->memory);
     if (!sections) return sections.failure();
-    ModuleInfo& info = all.emplace_back(ModuleInfo{module.name, {}});
+    const char* state = module.state == State::live     ? "live"
+                        : module.state == State::coming ? "coming"
+                                                        : "going";
+    ModuleInfo& info =
+        all.emplace_back(ModuleInfo{module.name, state, module.text.begin, module.text.size(), {}});
     for (const symbols::ModuleSection& each : *sections) info.sections.emplace_back(each.name, each.address);
   }
   return all;

@@ -24,10 +24,8 @@ class KernelView final {
   [[nodiscard]] Result<std::vector<FrameInfo>> frames();
   [[nodiscard]] Result<std::vector<TaskInfo>> tasks();
   [[nodiscard]] Result<std::vector<LogLine>> log();
-  [[nodiscard]] Result<std::vector<LoadedModule>> loaded_modules();
-  [[nodiscard]] std::vector<std::byte> symbol_file();
-
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules();
+  [[nodiscard]] std::vector<std::byte> symbol_file();
   [[nodiscard]] Result<std::uint64_t> kernel_slide();
 
   /// The kernel as it is at the cursor. Where the cursor is too early for one, the end of history is asked.

@@ -238,9 +238,6 @@ class ReplaySession final : public Session {
   [[nodiscard]] Result<std::vector<FrameInfo>> frames() override { return kernel_.frames(); }
   [[nodiscard]] Result<std::vector<TaskInfo>> tasks() override { return kernel_.tasks(); }
   [[nodiscard]] Result<std::vector<LogLine>> kernel_log() override { return kernel_.log(); }
-  [[nodiscard]] Result<std::vector<LoadedModule>> loaded_modules() override {
-    return kernel_.loaded_modules();
-  }
   [[nodiscard]] std::vector<std::byte> symbol_file() override { return kernel_.symbol_file(); }
   [[nodiscard]] Result<std::vector<ModuleInfo>> modules() override { return kernel_.modules(); }
   [[nodiscard]] Result<std::uint64_t> kernel_slide() override { return kernel_.kernel_slide(); }

@@ -110,21 +110,16 @@ struct LogLine {
   std::string text;
 };
 /// A module that the kernel has loaded or is about to.
-struct LoadedModule {
-  std::string name, state;
+struct ModuleInfo {
+  std::string name, state;  ///< "live", "coming", "going"
   GuestVirt text;
-  std::uint64_t size = 0;  ///< of its code
+  std::uint64_t size = 0;                                   ///< of its code
+  std::vector<std::pair<std::string, GuestVirt>> sections;  ///< of its file, ".text"; empty: not known
 };
 /// A field of a device's state, found by reflection.
 struct StateField {
   std::string part, path;  ///< "serial0", "receive[3]"
   std::string value;       ///< numbers in hexadecimal
-};
-
-/// A module that the guest's kernel has loaded, and where the sections of its file lie.
-struct ModuleInfo {
-  std::string name;
-  std::vector<std::pair<std::string, GuestVirt>> sections;  ///< ".text"; empty: not known
 };
 
 /// What a question about a hit may look at: the machine that stands at the hit, whichever machine found it.
@@ -200,13 +195,11 @@ class Session {
   [[nodiscard]] virtual Result<std::vector<TaskInfo>> tasks() = 0;
   /// What dmesg would print.
   [[nodiscard]] virtual Result<std::vector<LogLine>> kernel_log() = 0;
-  [[nodiscard]] virtual Result<std::vector<LoadedModule>> loaded_modules() = 0;
+  /// The newest first.
+  [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
   /// An ELF file with the kernel's symbols and unwind tables at run-time addresses; empty: no kernel is
   /// known.
   [[nodiscard]] virtual std::vector<std::byte> symbol_file() = 0;
-
-  /// The newest first.
-  [[nodiscard]] virtual Result<std::vector<ModuleInfo>> modules() = 0;
   /// How far it lies from where its file says (KASLR).
   [[nodiscard]] virtual Result<std::uint64_t> kernel_slide() = 0;
 

@@ -367,7 +367,7 @@ bool EngineWorker::refresh_slow() {
     if (shows("system")) next_.system = builder_.system(*next_.registers);
     if (shows("tasks")) next_.tasks = told(session_.tasks());
     if (shows("log")) next_.log = told(session_.kernel_log());
-    if (shows("modules")) next_.modules = told(session_.loaded_modules());
+    if (shows("modules")) next_.modules = told(session_.modules());
     stale_ = false;
     publish();
     return true;

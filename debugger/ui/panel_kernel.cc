@@ -83,7 +83,7 @@ class ModulesPanel final : public Panel {
     ImGui::PushFont(panes.fonts.mono);
     if (ImGui::BeginTable("modules", 4, kFlags)) {
       setup({"name", "state", "code at", "bytes"});
-      for (const session::LoadedModule& module : panes.model.modules->all) {
+      for (const session::ModuleInfo& module : panes.model.modules->all) {
         ImGui::TableNextColumn();
         if (ImGui::Selectable(module.name.c_str(), false, ImGuiSelectableFlags_SpanAllColumns))
           panes.perform(fmt::format("code 0x{:x}", module.text.value));

@@ -126,7 +126,7 @@ struct ViewModel {
   std::shared_ptr<const Told<session::FrameInfo>> stack;
   std::shared_ptr<const Told<session::TaskInfo>> tasks;
   std::shared_ptr<const Told<session::LogLine>> log;
-  std::shared_ptr<const Told<session::LoadedModule>> modules;
+  std::shared_ptr<const Told<session::ModuleInfo>> modules;
   std::shared_ptr<const std::vector<DeviceField>> devices;
   std::shared_ptr<const std::vector<session::EventInfo>> events;
   std::shared_ptr<const std::vector<session::SnapshotInfo>> snapshots;

@@ -295,8 +295,12 @@ std::string FakeSession::describe(GuestVirt address) {
 
 Result<std::vector<session::ModuleInfo>> FakeSession::modules() {
   return std::vector<session::ModuleInfo>{
-      {"fake_net", {{".note", GuestVirt(0x3000)}, {".text", GuestVirt(0x1000)}, {".bss", GuestVirt(0x2000)}}},
-      {"loop", {}}};
+      {"fake_net",
+       "live",
+       GuestVirt{kAlias + 0x6000},
+       0x800,
+       {{".note", GuestVirt(0x3000)}, {".text", GuestVirt(0x1000)}, {".bss", GuestVirt(0x2000)}}},
+      {"loop", "coming", GuestVirt{kAlias + 0x7000}, 0x200, {}}};
 }
 
 Result<GuestVirt> FakeSession::resolve(std::string_view symbol) {
@@ -319,10 +323,6 @@ Result<std::vector<session::TaskInfo>> FakeSession::tasks() {
 
 Result<std::vector<session::LogLine>> FakeSession::kernel_log() {
   return std::vector<session::LogLine>{{1'500'000'000, 6, "the kernel began"}};
-}
-
-Result<std::vector<session::LoadedModule>> FakeSession::loaded_modules() {
-  return std::vector<session::LoadedModule>{{"virtio_net", "live", GuestVirt{kAlias + 0x6000}, 0x800}};
 }
 
 Result<session::Activity> FakeSession::activity(Position from, Position to) {

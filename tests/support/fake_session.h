@@ -71,7 +71,6 @@ class FakeSession final : public session::Session {
   Result<std::vector<session::FrameInfo>> frames() override;
   Result<std::vector<session::TaskInfo>> tasks() override;
   Result<std::vector<session::LogLine>> kernel_log() override;
-  Result<std::vector<session::LoadedModule>> loaded_modules() override;
   std::vector<std::byte> symbol_file() override { return {}; }
   Result<std::vector<session::ModuleInfo>> modules() override;
   Result<std::uint64_t> kernel_slide() override { return 0x5000000; }

@@ -60,8 +60,8 @@ class BusySession final : public session::Session {
   Result<std::vector<session::FrameInfo>> frames() override { return fake_.frames(); }
   Result<std::vector<session::TaskInfo>> tasks() override { return fake_.tasks(); }
   Result<std::vector<session::LogLine>> kernel_log() override { return fake_.kernel_log(); }
-  Result<std::vector<session::LoadedModule>> loaded_modules() override { return fake_.loaded_modules(); }
   Result<std::vector<session::ModuleInfo>> modules() override { return fake_.modules(); }
+  Result<std::uint64_t> kernel_slide() override { return fake_.kernel_slide(); }
   std::vector<std::byte> symbol_file() override { return {}; }
   Result<std::vector<session::EventInfo>> events(Position, Position) override {
     return std::vector<session::EventInfo>{};
