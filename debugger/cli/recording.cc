@@ -38,15 +38,17 @@ class TimedSnapshots final : public replay::record::SnapshotTaker {
     snapshots_.take();
     snapshots_.settle();
   }
-  void finish() override {
-    snapshots_.finish();
-    if (waits_.empty()) return;
+  void note_footprint() override { snapshots_.note_footprint(); }
+  std::vector<store::Footprint> finish() override {
+    std::vector<store::Footprint> left = snapshots_.finish();
+    if (waits_.empty()) return left;
     std::sort(waits_.begin(), waits_.end());
     const auto share = [&](double part) {
       return waits_[static_cast<std::size_t>(part * static_cast<double>(waits_.size() - 1))];
     };
     log::info("snapshot", "{} taken, {} left out; pauses in us: p50 {:.0f}, p99 {:.0f}, most {:.0f}",
               snapshots_.taken(), snapshots_.left_out(), share(0.5), share(0.99), waits_.back());
+    return left;
   }
 
  private:

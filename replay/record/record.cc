@@ -23,6 +23,7 @@ Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& re
     // In this order, so that no commit has a digest beyond its progress.
     writer.progress({now.icount, now.time});
     writer.digest(digester.take(full, recorder.channel_digests()));
+    if (options.snapshots != nullptr) options.snapshots->note_footprint();
     if (options.progress) options.progress(now);
   };
 
@@ -43,8 +44,9 @@ Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& re
   // Even at the instant of the digest before: inputs may have come and the machine may have stopped at it.
   take(true);
   const Instant end = machine.now();
-  if (options.snapshots != nullptr) options.snapshots->finish();
-  const Status finished = writer.finish({{end.icount, end.time}, static_cast<store::EndReason>(reason)});
+  store::End record{{end.icount, end.time}, static_cast<store::EndReason>(reason), {}};
+  if (options.snapshots != nullptr) record.footprints = options.snapshots->finish();
+  const Status finished = writer.finish(record);
   recorder.on_failure({});
   if (!finished) return finished.failure();
   return RecordResult{reason, end};

@@ -18,8 +18,10 @@ class SnapshotTaker {
  public:
   virtual ~SnapshotTaker() = default;
   virtual void take() = 0;
-  /// Hands all that is left to the writer.
-  virtual void finish() = 0;
+  /// Notes which pages were touched since the last call, for searches to come; the first call begins it.
+  virtual void note_footprint() = 0;
+  /// Hands all that is left to the writer; returns the footprints since the last snapshot.
+  virtual std::vector<traces::store::Footprint> finish() = 0;
 };
 
 struct RecordOptions {
@@ -28,7 +30,8 @@ struct RecordOptions {
   std::uint64_t full_state_interval = 50'000'000;       ///< instructions
   std::function<void(engine::port::Instant)> progress;  ///< called at every digest point; may be empty
   std::uint64_t snapshot_interval = 0;                  ///< instructions; 0: no snapshots
-  SnapshotTaker* snapshots = nullptr;                   ///< needed with an interval
+  /// Needed with an interval. Notes a footprint at every digest point.
+  SnapshotTaker* snapshots = nullptr;
 };
 
 struct RecordResult {

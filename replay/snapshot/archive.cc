@@ -58,6 +58,9 @@ Result<std::shared_ptr<const Snapshot>> Archive::load(Position at) {
 
 void Archive::announce(Ladder& ladder) {
   for (const Position at : positions()) ladder.insert_stored(at, [this, at] { return load(at); });
+  const std::lock_guard lock(mutex_);
+  for (const store::Footprint& record : reader_->footprints())
+    ladder.insert(std::make_shared<const Footprint>(footprint_of(record)));
 }
 
 store::Hash128 Archive::base_hash() {

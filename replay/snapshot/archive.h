@@ -28,7 +28,8 @@ class Archive final {
   /// In order.
   [[nodiscard]] std::vector<Position> positions();
   Result<std::shared_ptr<const Snapshot>> load(Position at);
-  /// Puts all of them on the ladder, which must not outlive the archive.
+  /// Puts all of them on the ladder, which must not outlive the archive, and what the trace knows of which
+  /// pages were touched.
   void announce(Ladder& ladder);
   /// Adds a snapshot, of a machine that replayed this trace, unless there is one at its position. When it
   /// fails the trace stays as it was.

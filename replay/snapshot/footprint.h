@@ -4,6 +4,7 @@
 
 #include "engine/port/debug.h"
 #include "engine/port/page_set.h"
+#include "traces/store/records.h"
 
 namespace hindsight::replay::snapshot {
 
@@ -15,5 +16,9 @@ struct Footprint {
   engine::port::PageSet ram_written;  ///< physical pages, whoever wrote
   engine::port::TouchedPages linear;
 };
+
+/// As a trace stores it. The other way round, `record` was read from a trace: its sets have the right size.
+[[nodiscard]] traces::store::Footprint record_of(const Footprint& footprint);
+[[nodiscard]] Footprint footprint_of(const traces::store::Footprint& record);
 
 }  // namespace hindsight::replay::snapshot

@@ -117,24 +117,28 @@ bool Ladder::holds(Position at) const {
 
 void Ladder::insert(std::shared_ptr<const Snapshot> snapshot) {
   const std::lock_guard lock(mutex_);
-  if (snapshot->footprint != nullptr) {
-    auto& known = footprints_[snapshot->at];
-    if (known == nullptr) {
-      bytes_ += sizeof(Footprint);
-      known = snapshot->footprint;
-    }
-  }
+  if (snapshot->footprint != nullptr) keep(snapshot->footprint);
   const auto [rung, added] = rungs_.try_emplace(snapshot->at);
   if (rung->second.snapshot != nullptr) return;
   rung->second.damaged = false;
   keep(rung, std::move(snapshot));
 }
 
+void Ladder::insert(std::shared_ptr<const Footprint> footprint) {
+  const std::lock_guard lock(mutex_);
+  keep(std::move(footprint));
+}
+
+void Ladder::keep(std::shared_ptr<const Footprint> footprint) {
+  const auto [known, added] = footprints_.try_emplace({footprint->to, footprint->from}, footprint);
+  if (added) bytes_ += sizeof(Footprint);
+}
+
 std::vector<std::shared_ptr<const Footprint>> Ladder::footprints(Position from, Position to) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<const Footprint>> found;
-  for (auto known = footprints_.upper_bound(from); known != footprints_.end(); ++known) {
-    if (known->second->from < to) found.push_back(known->second);
+  for (auto known = footprints_.lower_bound({from, {}}); known != footprints_.end(); ++known) {
+    if (known->second->to > from && known->second->from < to) found.push_back(known->second);
   }
   return found;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -32,6 +33,7 @@ class Ladder final {
   /// The trace holds a snapshot at `at`: it stays on the ladder whatever the budget, and `load` brings it
   /// back when its memory was needed.
   void insert_stored(Position at, Loader load);
+  void insert(std::shared_ptr<const Footprint> footprint);
   /// What is known of stretches that lie in or overlap [from, to): they stay known when the snapshots that
   /// brought them had to go.
   [[nodiscard]] std::vector<std::shared_ptr<const Footprint>> footprints(Position from, Position to) const;
@@ -62,14 +64,16 @@ class Ladder final {
   Rungs::iterator loaded_above(Rungs::iterator rung);
   void recount(Rungs::iterator rung);
   void keep(Rungs::iterator rung, std::shared_ptr<const Snapshot> snapshot);
+  void keep(std::shared_ptr<const Footprint> footprint);
   void release(Rungs::iterator rung);
   void thin(Position spared);
   [[nodiscard]] double worth(Rungs::iterator rung);
 
   const std::uint64_t budget_;
   mutable std::mutex mutex_;
-  Rungs rungs_;                                                      // guarded by mutex_, as is all below
-  std::map<Position, std::shared_ptr<const Footprint>> footprints_;  ///< by where they end
+  Rungs rungs_;  // guarded by mutex_, as is all below
+  /// By where they end and begin.
+  std::map<std::pair<Position, Position>, std::shared_ptr<const Footprint>> footprints_;
   Position cursor_;
   std::uint64_t bytes_ = 0;  ///< the sum of `own`, and the footprints
 };

@@ -14,6 +14,13 @@ namespace hindsight::replay::snapshot {
 
 namespace store = traces::store;
 
+namespace {
+
+/// More would make a record larger than a value may be: what comes then is searched as if nothing was known.
+constexpr std::size_t kMostFootprints = 1000;
+
+}  // namespace
+
 RecordingSnapshots::RecordingSnapshots(engine::port::Machine& machine, const record::Recorder& recorder,
                                        store::TraceWriter& writer)
     : machine_(machine),
@@ -31,7 +38,29 @@ RecordingSnapshots::RecordingSnapshots(engine::port::Machine& machine, const rec
 
 RecordingSnapshots::~RecordingSnapshots() { stop(false); }
 
-void RecordingSnapshots::finish() { stop(true); }
+std::vector<store::Footprint> RecordingSnapshots::finish() {
+  stop(true);
+  return std::move(footprints_);
+}
+
+void RecordingSnapshots::note_footprint() {
+  const engine::port::Position at = machine_.debug().position();
+  if (footprint_from_ == at || footprints_.size() >= kMostFootprints) return;
+  const std::uint32_t ended = machine_.ram().end_epoch();
+  if (footprint_from_) {
+    Footprint footprint;
+    footprint.from = *footprint_from_;
+    footprint.to = at;
+    footprint.linear = machine_.debug().touched();
+    machine_.ram().for_each_dirty_after(footprint_epoch_, [&](std::uint64_t index) {
+      footprint.ram_written.add(machine_.ram().address_of(index).value);
+    });
+    footprints_.push_back(record_of(footprint));
+  }
+  footprint_epoch_ = ended;
+  footprint_from_ = at;
+  machine_.debug().collect_touched();
+}
 
 void RecordingSnapshots::settle() {
   std::unique_lock lock(mutex_);
@@ -76,7 +105,9 @@ void RecordingSnapshots::take() {
     left_out_++;
     return;
   }
+  note_footprint();
   auto job = std::make_unique<Job>();
+  job->record.footprints = std::exchange(footprints_, {});
   const engine::port::Position at = machine_.debug().position();
   const engine::port::Instant now = machine_.now();
   job->record.at = {at.icount, at.delivery};

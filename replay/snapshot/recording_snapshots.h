@@ -33,7 +33,8 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
 
   /// Leaves this snapshot out when the one before is not written yet: the machine never waits for the disk.
   void take() override;
-  void finish() override;
+  void note_footprint() override;
+  std::vector<traces::store::Footprint> finish() override;
   /// Waits until the last one taken is handed to the writer.
   void settle();
 
@@ -69,8 +70,11 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
   engine::port::Machine& machine_;
   const record::Recorder& recorder_;
   traces::store::TraceWriter& writer_;
-  std::uint32_t epoch_ = 0;  ///< the run loop's, as are the counts
+  std::uint32_t epoch_ = 0;  ///< the run loop's, as is all up to footprints_
   std::uint64_t taken_ = 0, left_out_ = 0;
+  std::uint32_t footprint_epoch_ = 0;
+  std::optional<engine::port::Position> footprint_from_;  ///< none: nobody collects yet
+  std::vector<traces::store::Footprint> footprints_;      ///< since the last snapshot
 
   std::vector<std::atomic<std::uint8_t>> states_;
   std::vector<std::unique_ptr<Page>> copies_;  ///< by page; belongs to whoever made the state kBusy

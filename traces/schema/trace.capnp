@@ -40,11 +40,23 @@ const stopTripleFault :UInt16 = 3;
 const stopIdleForever :UInt16 = 4;
 const stopInterrupted :UInt16 = 5;  # the user
 
+struct Footprint {
+  # Which pages the machine touched between two positions: sets as in FORMAT.md.
+  fromIcount @0 :UInt64;
+  fromDelivery @1 :UInt32;
+  toIcount @2 :UInt64;
+  toDelivery @3 :UInt32;
+  ramWritten @4 :Data;     # physical pages, whoever wrote
+  written @5 :Data;        # linear pages that instructions wrote to
+  fetched @6 :Data;        # linear pages in which an instruction began
+}
+
 struct End {
   # The last record of a trace that was closed in order.
   icount @0 :UInt64;
   time @1 :UInt64;
   reason @2 :UInt16;
+  footprints @3 :List(Footprint);  # since the last snapshot, in order
 }
 
 const eventInput :UInt16 = 1;
@@ -149,6 +161,7 @@ struct Snapshot {
   baseHigh @8 :UInt64;     # XXH3-128 of RAM at power-on: of (index, hash high, hash low) of every page that
   baseLow @9 :UInt64;      # is not all zeros, as 64-bit little-endian numbers
   regions @10 :List(Machine.Piece);
+  footprints @11 :List(Footprint);  # since the snapshot before, in order; there may be none
 }
 
 struct PageHashes {

@@ -75,6 +75,38 @@ inline std::vector<Piece> get_pieces(capnp::List<schema::Piece>::Reader in) {
   return pieces;
 }
 
+template <class ListBuilder>
+void put_footprints(ListBuilder out, const std::vector<Footprint>& footprints) {
+  for (unsigned i = 0; i < out.size(); ++i) {
+    const Footprint& footprint = footprints[i];
+    out[i].setFromIcount(footprint.from.icount.value);
+    out[i].setFromDelivery(footprint.from.delivery);
+    out[i].setToIcount(footprint.to.icount.value);
+    out[i].setToDelivery(footprint.to.delivery);
+    out[i].setRamWritten(data_of(footprint.ram_written));
+    out[i].setWritten(data_of(footprint.written));
+    out[i].setFetched(data_of(footprint.fetched));
+  }
+}
+
+inline Result<std::vector<Footprint>> get_footprints(capnp::List<schema::Footprint>::Reader in) {
+  std::vector<Footprint> all;
+  for (const auto footprint : in) {
+    all.push_back({{Icount(footprint.getFromIcount()), footprint.getFromDelivery()},
+                   {Icount(footprint.getToIcount()), footprint.getToDelivery()},
+                   bytes_of(footprint.getRamWritten()),
+                   bytes_of(footprint.getWritten()),
+                   bytes_of(footprint.getFetched())});
+    for (const Bytes* set : {&all.back().ram_written, &all.back().written, &all.back().fetched})
+      if (set->size() != kPageSetBytes)
+        return error("a set of pages of {} bytes expected, found {}", kPageSetBytes, set->size());
+    if (all.back().from >= all.back().to)
+      return error("a footprint that ends after icount {} expected, found icount {}",
+                   all.back().from.icount.value, all.back().to.icount.value);
+  }
+  return all;
+}
+
 /// Whether the pieces' sizes add up to the size that their owner states.
 inline bool consistent(const std::vector<Piece>& pieces, std::uint64_t size) {
   std::uint64_t sum = 0;

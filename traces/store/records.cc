@@ -197,6 +197,7 @@ Bytes encode(const End& end) {
   root.setIcount(end.at.icount.value);
   root.setTime(end.at.time.value);
   root.setReason(static_cast<std::uint16_t>(end.reason));
+  put_footprints(root.initFootprints(size_of(end.footprints.size())), end.footprints);
   return to_bytes(message);
 }
 
@@ -269,7 +270,11 @@ Result<End> decode_end(std::span<const std::byte> data) {
     if (in.getReason() > schema::STOP_INTERRUPTED) {
       return error("an end reason from 0 to {} expected, found {}", schema::STOP_INTERRUPTED, in.getReason());
     }
-    return End{{Icount(in.getIcount()), VirtualTime(in.getTime())}, static_cast<EndReason>(in.getReason())};
+    Result<std::vector<Footprint>> footprints = get_footprints(in.getFootprints());
+    if (!footprints) return footprints.failure();
+    return End{{Icount(in.getIcount()), VirtualTime(in.getTime())},
+               static_cast<EndReason>(in.getReason()),
+               std::move(*footprints)};
   });
 }
 

@@ -99,9 +99,25 @@ enum class EndReason : std::uint16_t {
 };
 [[nodiscard]] std::string_view name_of(EndReason reason);
 
+/// A place on the timeline; see engine/port/debug.h.
+struct Place {
+  Icount icount;
+  std::uint32_t delivery = 0;
+  friend constexpr auto operator<=>(const Place&, const Place&) = default;
+};
+
+/// Bytes of a set of pages; see schema Footprint.
+inline constexpr std::size_t kPageSetBytes = 8192;
+
+struct Footprint {
+  Place from, to;
+  Bytes ram_written, written, fetched;  ///< kPageSetBytes each
+};
+
 struct End {
   Instant at;
   EndReason reason = EndReason::reached;
+  std::vector<Footprint> footprints;
 };
 
 enum class EventKind : std::uint16_t { input = schema::EVENT_INPUT, sample = schema::EVENT_SAMPLE };

@@ -53,6 +53,7 @@ Bytes encode(const SnapshotRecord& snapshot) {
   root.setBaseHigh(snapshot.base.high);
   root.setBaseLow(snapshot.base.low);
   put_pieces(root.initRegions(size_of(snapshot.regions.size())), snapshot.regions);
+  put_footprints(root.initFootprints(size_of(snapshot.footprints.size())), snapshot.footprints);
   return to_bytes(message);
 }
 
@@ -117,6 +118,9 @@ Result<SnapshotRecord> decode_snapshot(std::span<const std::byte> data) {
       return error("a region for each {} of {} pages expected, found {}", kRegionPages, snapshot.ram_pages,
                    snapshot.regions.size());
     }
+    Result<std::vector<Footprint>> footprints = get_footprints(in.getFootprints());
+    if (!footprints) return footprints.failure();
+    snapshot.footprints = std::move(*footprints);
     return snapshot;
   });
 }

@@ -3,7 +3,6 @@
 // returns an Error, and never throws.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -20,13 +19,6 @@ inline constexpr std::uint64_t kRegionPages = 4096;
 inline constexpr std::uint64_t kBundlePages = 64;
 /// The number of the first page that a trace stores.
 inline constexpr std::uint64_t kFirstPage = 1;
-
-/// A place on the timeline; see engine/port/debug.h.
-struct Place {
-  Icount icount;
-  std::uint32_t delivery = 0;
-  friend constexpr auto operator<=>(const Place&, const Place&) = default;
-};
 
 struct ChannelPosition {
   std::uint16_t channel = 0;
@@ -63,6 +55,7 @@ struct SnapshotRecord {
   std::uint64_t ram_pages = 0;
   Hash128 base;
   std::vector<Piece> regions;
+  std::vector<Footprint> footprints;
 };
 
 struct Mark {

@@ -67,6 +67,8 @@ class TraceReader final {
   Status page(std::uint64_t number, std::span<std::byte, kPageSize> out);
   /// Of every stored page, from kFirstPage on.
   Result<std::vector<Hash128>> page_hashes();
+  /// What is known of which pages were touched when, in order. What damaged snapshots say is left out.
+  std::vector<Footprint> footprints();
   /// In the order in which they were made.
   Result<std::vector<Mark>> marks();
   /// Changes when something was added to the file; what was opened keeps showing what it was.

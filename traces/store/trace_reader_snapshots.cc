@@ -164,6 +164,17 @@ Result<std::vector<Hash128>> TraceReader::page_hashes() {
   return all;
 }
 
+std::vector<Footprint> TraceReader::footprints() {
+  std::vector<Footprint> all;
+  for (std::uint64_t i = 0; i < snapshot_count(); ++i) {
+    Result<SnapshotRecord> record = snapshot(i);
+    if (!record) continue;
+    std::move(record->footprints.begin(), record->footprints.end(), std::back_inserter(all));
+  }
+  if (end_) all.insert(all.end(), end_->footprints.begin(), end_->footprints.end());
+  return all;
+}
+
 Result<std::vector<Mark>> TraceReader::marks() {
   std::vector<Mark> all;
   std::optional<Error> failure;

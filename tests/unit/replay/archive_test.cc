@@ -53,6 +53,19 @@ TEST_F(ArchiveTest, ARecordingWithSnapshotsHasTheEventsAndDigestsOfOneWithout) {
   expect_sound();
 }
 
+TEST_F(ArchiveTest, ARecordingKnowsWhatWasTouchedFromItsBeginningToItsEnd) {
+  record(1, 7'000);
+  std::uint64_t end = 0, pages = 0;
+  for (const auto& footprint : std::move(*TraceReader::open(path_))->footprints()) {
+    EXPECT_EQ(footprint.from.icount.value, end);
+    end = footprint.to.icount.value;
+    const auto none = traces::store::Bytes(traces::store::kPageSetBytes);
+    pages += footprint.ram_written != none ? 1 : 0;
+  }
+  EXPECT_EQ(end, 60'000u);
+  EXPECT_GT(pages, 0u);
+}
+
 TEST_F(ArchiveTest, AFreshMachineGoesOnFromEachRecordedSnapshotAsTheRecordingDid) {
   record(2, 7'000);
   Replaying first(path_);

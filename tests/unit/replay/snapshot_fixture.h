@@ -97,7 +97,8 @@ class SnapshotTest : public testing::Test {
       snapshots_.take();
       if (pace_ == Pace::settled) snapshots_.settle();
     }
-    void finish() override { snapshots_.finish(); }
+    void note_footprint() override { snapshots_.note_footprint(); }
+    std::vector<traces::store::Footprint> finish() override { return snapshots_.finish(); }
 
    private:
     replay::snapshot::RecordingSnapshots& snapshots_;

@@ -57,7 +57,8 @@ class SnapshotStore : public testing::Test {
                         {}};
     if (alter) alter(snapshot, **writer);
     (*writer)->put_snapshot(snapshot, (*writer)->begin_snapshot());
-    ASSERT_TRUE((*writer)->finish({{Icount(2000), VirtualTime(2000)}, EndReason::power_off}));
+    ASSERT_TRUE((*writer)->finish(
+        {{Icount(2000), VirtualTime(2000)}, EndReason::power_off, {footprint(1000, 2000)}}));
   }
   std::unique_ptr<TraceReader> open() {
     auto reader = TraceReader::open(path_);
@@ -69,6 +70,13 @@ class SnapshotStore : public testing::Test {
     write(alter);
     const Status checked = open()->check_all();
     return checked ? "nothing" : checked.failure().message;
+  }
+  /// Sets of pages that one byte tells apart.
+  static Footprint footprint(std::uint64_t from, std::uint64_t to) {
+    Footprint made{{Icount(from), 0}, {Icount(to), 1}, Bytes(kPageSetBytes), {}, {}};
+    made.written = made.fetched = made.ram_written;
+    made.ram_written[1] = made.written[2] = made.fetched[3] = std::byte{1};
+    return made;
   }
   static void put_runs(SnapshotRecord& snapshot, TraceWriter& writer, const std::vector<PageRun>& runs) {
     snapshot.regions[0] = writer.put_piece(encode(runs));
@@ -99,6 +107,36 @@ TEST_F(SnapshotStore, WhatWasWrittenIsRead) {
   EXPECT_EQ(page[77], std::byte{3});
   EXPECT_THAT(*reader->page_hashes(),
               ElementsAre(hash_of(page_of(1)), hash_of(page_of(2)), hash_of(page_of(3))));
+}
+
+TEST_F(SnapshotStore, FootprintsOfAllStretchesAreReadInOrder) {
+  write([](SnapshotRecord& snapshot, TraceWriter&) {
+    snapshot.footprints = {footprint(0, 500), footprint(500, 1000)};
+  });
+  const auto reader = open();
+  ASSERT_TRUE(reader->check_all());
+  const std::vector<Footprint> all = reader->footprints();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[1].from, (Place{Icount(500), 0}));
+  EXPECT_EQ(all[1].to, (Place{Icount(1000), 1}));
+  EXPECT_EQ(all[1].ram_written, footprint(500, 1000).ram_written);
+  EXPECT_EQ(all[1].written, footprint(500, 1000).written);
+  EXPECT_EQ(all[1].fetched, footprint(500, 1000).fetched);
+  EXPECT_EQ(all[2].from.icount, Icount(1000));
+}
+
+TEST_F(SnapshotStore, AFootprintOfAnotherSizeIsRefused) {
+  EXPECT_THAT(complaint([](SnapshotRecord& snapshot, TraceWriter&) {
+                snapshot.footprints = {footprint(0, 500)};
+                snapshot.footprints[0].written.pop_back();
+              }),
+              HasSubstr("a set of pages of 8192 bytes expected, found 8191"));
+}
+
+TEST_F(SnapshotStore, AFootprintThatEndsWhereItBeginsIsRefused) {
+  EXPECT_THAT(
+      complaint([](SnapshotRecord& snapshot, TraceWriter&) { snapshot.footprints = {footprint(500, 400)}; }),
+      HasSubstr("a footprint that ends after icount 500 expected, found icount 400"));
 }
 
 TEST_F(SnapshotStore, APageThatIsNotThereIsAnError) {
