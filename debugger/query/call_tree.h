@@ -15,7 +15,7 @@ namespace hindsight::debugger::query {
 using Function = GuestVirt;
 inline constexpr Function kNoSymbol{0};  ///< code that no symbol covers
 inline constexpr Function kUser{1};      ///< all of user space
-inline constexpr Function kWithin{2};    ///< code that functions jump to for their end, such as a return thunk
+inline constexpr Function kWithin{2};  ///< code that functions jump to for their end, such as a return thunk
 
 class CallTree final {
  public:

@@ -35,7 +35,7 @@ void ShadowStacks::called(const Transfer& transfer) {
   if (!stack().empty() && !back_on(caller, false)) {
     // A function that goes to another stack, such as the interrupts' one, and calls from there is not left.
     const Function present = tree_[stack().back().node].function;
-    if (present != guest_.function_of(transfer.from)) switch_to(caller, true);
+    if (present != guest_.function_of(transfer.from)) switch_to(caller, transfer);
   }
   drop_below(caller);
   stand_in(transfer.from);
@@ -46,7 +46,7 @@ void ShadowStacks::called(const Transfer& transfer) {
 void ShadowStacks::returned(const Transfer& transfer) {
   const std::uint64_t slot = transfer.stack - 8;
   const bool switched = !stack().empty() && !back_on(slot, false);
-  if (switched) switch_to(slot, false);
+  if (switched) switch_to(slot, transfer);
   drop_below(slot);
   stand_in(transfer.from);
   count_up_to(transfer.at.icount + 1);
@@ -136,7 +136,7 @@ bool ShadowStacks::back_on(std::uint64_t stack_pointer, bool unknown_fits) {
   return true;
 }
 
-void ShadowStacks::switch_to(std::uint64_t stack_pointer, bool call) {
+void ShadowStacks::switch_to(std::uint64_t stack_pointer, const Transfer& transfer) {
   const auto owner = owners_.find(region(stack_pointer));
   owned_region_ = kUnknown;
   if (owner != owners_.end() && owner->second != active_) {
@@ -147,7 +147,13 @@ void ShadowStacks::switch_to(std::uint64_t stack_pointer, bool call) {
     threads_.emplace_back();
   }
   stack() = unwound();
-  if (call && !stack().empty()) stack().pop_back();  // the one called, which is still to be counted
+  // As it was before the transfer, which is still to be counted.
+  if (transfer.kind == Transfer::Kind::ret) {
+    const CallTree::Index caller = stack().empty() ? CallTree::kRoot : stack().back().node;
+    stack().push_back({stack_pointer, tree_.child(caller, guest_.function_of(transfer.from))});
+  } else if (!stack().empty()) {
+    stack().pop_back();
+  }
 }
 
 /// A function may have moved its return address, as entry code does that saves registers on its way.

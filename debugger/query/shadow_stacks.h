@@ -68,7 +68,7 @@ class ShadowStacks final {
   /// Whether the stack pointer lies on a stack of the present context; what was put on others since is left.
   bool back_on(std::uint64_t stack, bool unknown_fits);
   /// Makes the context that the stack pointer belongs to the present one.
-  void switch_to(std::uint64_t stack, bool call);
+  void switch_to(std::uint64_t stack, const engine::port::Transfer& transfer);
   void leave_for(Function caller);
   /// The present function is the one at `pc`, however the CPU came there.
   void stand_in(GuestVirt pc);

@@ -144,7 +144,7 @@ TEST_F(ShadowStacksOfAGuest, ASwitchedContextGoesOnWhereItWas) {
   ret(29, code(2, 9), code(1, 6), kStackA);
   stacks_.end(Icount{30});
   EXPECT_EQ(unwindings_, 2);
-  EXPECT_EQ(counted(), (Lines{"/1 2 0", "/1/2 11 1", "/1/2/9 5 1", "/5 0 0", "/5/6 5 0", "/5/6/9 8 1"}));
+  EXPECT_EQ(counted(), (Lines{"/1 1 0", "/1/2 11 1", "/1/2/9 5 1", "/5 0 0", "/5/6 5 0", "/5/6/9 8 1"}));
 }
 
 TEST_F(ShadowStacksOfAGuest, UserSpaceIsOnePlaceAndItsSystemCallsAreBelowIt) {
