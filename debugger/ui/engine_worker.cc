@@ -74,16 +74,15 @@ EngineWorker::~EngineWorker() {
 void EngineWorker::post(std::string line) {
   auto [name, rest] = split(line);
   const bool moves = std::ranges::find(kMoves, name) != kMoves.end();
-  bool interrupt = false;
   {
     const std::lock_guard lock(mutex_);
     // Scrubbing posts faster than anybody can seek: only the last place counts.
     if (name == "seek" && !queue_.empty() && queue_.back().name == "seek") queue_.pop_back();
-    interrupt = interruptible_ || (moves && status_.busy && status_.doing.starts_with("seek"));
+    // With the queue locked: an interruption that came later would end the command itself.
+    if (interruptible_ || (moves && status_.busy && status_.doing.starts_with("seek"))) session_.interrupt();
     queue_.push_back({std::move(line), std::move(name), std::move(rest)});
   }
   wake_.notify_one();
-  if (interrupt) session_.interrupt();
 }
 
 void EngineWorker::cancel() { session_.interrupt(); }

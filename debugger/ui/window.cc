@@ -52,10 +52,15 @@ class Screen final {
 
   Status open(const WindowOptions& options) {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
-    if (SDL_Init(SDL_INIT_VIDEO) != 0)
-      return error("no display to open a window on ({}); without one: xvfb-run hindsight debug --headless …",
-                   SDL_GetError());
+    if (options.headless && std::getenv("DISPLAY") == nullptr && std::getenv("WAYLAND_DISPLAY") == nullptr)
+      SDL_SetHint(SDL_HINT_VIDEODRIVER, "offscreen");
+    if (SDL_Init(SDL_INIT_VIDEO) != 0) return error("no display to open a window on: {}", SDL_GetError());
     started_ = true;
+    // Without a display SDL draws into memory, where nobody could look.
+    const std::string_view driver = SDL_GetCurrentVideoDriver();
+    if (!options.headless && (driver == "offscreen" || driver == "dummy"))
+      return error(
+          "no display to open a window on: DISPLAY or WAYLAND_DISPLAY expected; --headless needs none");
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_PROFILE_MASK, SDL_GL_CONTEXT_PROFILE_CORE);
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_MAJOR_VERSION, 3);
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_MINOR_VERSION, 2);

@@ -17,7 +17,7 @@ struct WindowOptions {
   float scale = 0;  ///< 0: as the display says
 };
 
-/// Needs a display that does OpenGL 3.2; Xvfb with software rendering is one. `session` outlives the call.
+/// Needs OpenGL 3.2, in software if need be, and a display; headless no display. `session` outlives the call.
 Status run_window(session::Session& session, const WindowOptions& options);
 
 }  // namespace hindsight::debugger::ui
