@@ -148,9 +148,9 @@ int branch_command(const BranchOptions& options) {
     return complain(kBadInput, fits.failure().message);
   // What the guest has is the parent's to say; the host may leave the network unplugged.
   if (run.net.empty()) run.net = machine.net == store::NetMode::user ? "user" : "none";
-  engine::port::Machine* running = nullptr;
-  auto host = open_live_host({run.disk, run.net, run.script, run.input, run.seed, [&running] {
-                                if (running != nullptr) running->request_stop();
+  Quitter quit;
+  auto host = open_live_host({run.disk, run.net, run.script, run.input, run.seed, [&quit] {
+                                if (quit) quit();
                               }});
   if (!host) return complain(kBadInput, host.failure().message);
   const auto give_up = [&](const std::string& message) {
@@ -165,7 +165,7 @@ int branch_command(const BranchOptions& options) {
   if (!plan) return give_up(plan.failure().message);
   const auto recording = open_recording(std::move(*plan), (*host)->source(), (*host)->sink());
   if (!recording) return give_up(recording.failure().message);
-  const Outcome outcome = record_to_end(**recording, **host, run.trace, Icount(run.stop_at), running);
+  const Outcome outcome = record_to_end(**recording, **host, run.trace, Icount(run.stop_at), quit);
   if (outcome.reason) report_recording(run.trace, outcome);
   return outcome.code;
 }

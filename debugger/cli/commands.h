@@ -33,6 +33,7 @@ struct RunOptions {
   double nanoseconds_per_instruction = 1.0;
   unsigned until_fail = 0;  ///< not 0: record again, at most so often, until the guest fails
   std::string fail_on;      ///< text on the console that means failure
+  std::string gdb;          ///< where gdb may connect while it is recorded; empty: nowhere
 };
 
 struct ReplayCommandOptions {

@@ -53,9 +53,9 @@ void greet(const LiveHost& host, const std::string& what) {
 }
 
 Outcome record_to_end(LiveRecording& recording, LiveHost& host, const std::string& trace, Icount stop_at,
-                      engine::port::Machine*& running) {
+                      Quitter& quit) {
   engine::port::Machine& machine = recording.built().machine();
-  running = &machine;
+  quit = [&machine] { machine.request_stop(); };
   greet(host, "recording to " + trace);
   const StopSignals signals(machine);
   const Icount first = machine.now().icount;

@@ -2,6 +2,7 @@
 // saying how it ended. Called on the main thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -37,9 +38,11 @@ int report_end(const Ending& ending, LiveHost& host);
 void log_registers(const BuiltMachine& built);
 /// Tells somebody at a terminal what it takes to get out.
 void greet(const LiveHost& host, const std::string& what);
-/// Runs the machine to its end. `running` is set to it, for whoever wants to stop it.
+/// Ends a run in order; set while there is one. The run loop's thread.
+using Quitter = std::function<void()>;
+/// Runs the machine to its end.
 Outcome record_to_end(LiveRecording& recording, LiveHost& host, const std::string& trace, Icount stop_at,
-                      engine::port::Machine*& running);
+                      Quitter& quit);
 /// What was recorded, and what can be done with it.
 void report_recording(const std::string& trace, const Outcome& outcome);
 

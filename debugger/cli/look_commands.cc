@@ -2,11 +2,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
-
 #include "debugger/cli/look.h"
 #include "debugger/cli/machine_builder.h"
-#include "debugger/cli/progress.h"
+#include "debugger/cli/stop_signals.h"
 #include "debugger/gdb/server.h"
 #include "debugger/session/positions.h"
 #include "debugger/session/replay_session.h"
@@ -21,29 +19,6 @@ int complain(const Error& failure) {
   fmt::print(stderr, "hindsight: {}\n", failure.message);
   return kBadInput;
 }
-
-/// What SIGINT and SIGTERM end; set while a server runs.
-std::atomic<gdb::Server*> serving{nullptr};
-
-void stop_serving(int) {
-  if (gdb::Server* server = serving.load()) server->stop();
-}
-
-/// Lets SIGINT and SIGTERM end a server while it is in scope; a second signal kills.
-class ServerSignals final {
- public:
-  explicit ServerSignals(gdb::Server& server) {
-    serving = &server;
-    struct sigaction action {};
-    action.sa_handler = stop_serving;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
-  }
-  ~ServerSignals() { serving = nullptr; }
-  ServerSignals(const ServerSignals&) = delete;
-  ServerSignals& operator=(const ServerSignals&) = delete;
-};
 
 }  // namespace
 
@@ -81,7 +56,7 @@ int gdb_command(const GdbOptions& options) {
   serve.program_file = [&] { return (*session)->symbol_file(); };
   auto server = gdb::Server::open(**session, serve);
   if (!server) return complain(server.failure());
-  const ServerSignals signals(**server);
+  const StopSignals signals(**server);
   const Status served = (*server)->run();
   if (!served) return complain(served.failure());
   // A trace that cannot be written (another user's, a full disk) only makes the next session start cold.

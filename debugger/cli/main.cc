@@ -180,6 +180,12 @@ int dispatch(int argc, char** argv) {
                    "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
       ->type_name("TEXT")
       ->needs(until_fail);
+  record
+      ->add_option("--gdb", run.gdb,
+                   "let gdb drive the machine while it is recorded: 127.0.0.1:PORT (0: any free one) or "
+                   "unix:PATH; it waits for gdb before its first instruction, and runs on after detach")
+      ->type_name("ADDRESS")
+      ->excludes(until_fail);
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
   add_machine_options(*only_run, run);

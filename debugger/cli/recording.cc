@@ -32,7 +32,9 @@ class TimedSnapshots final : public replay::record::SnapshotTaker {
     const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
     waits_.push_back(took.count());
   }
-  /// The machine was put where it begins: waits until that is handed to the writer.
+  /// Waits until all that was taken is handed to the writer.
+  void settle() { snapshots_.settle(); }
+  /// The machine was put where it begins.
   void take_beginning() {
     snapshots_.settle();
     snapshots_.take();
@@ -103,14 +105,21 @@ class RealRecording final : public LiveRecording {
   BuiltMachine& built() override { return *built_; }
 
   Result<replay::record::RecordResult> run(std::function<void(Instant)> progress) override {
-    replay::record::RecordOptions options;
-    options.stop_at = plan_.stop_at;
-    options.digest_interval = plan_.config.digest_interval;
-    options.full_state_interval = plan_.config.full_state_interval;
-    options.progress = std::move(progress);
-    options.snapshot_interval = plan_.snapshot_every;
-    options.snapshots = snapshots_ ? &*snapshots_ : nullptr;
-    auto result = replay::record::record_machine(built_->machine(), recorder_, *writer_, options);
+    progress_ = std::move(progress);
+    return finish(recording().run(Icount::max()));
+  }
+  Result<engine::port::StopReason> advance(Icount until) override {
+    const engine::port::StopReason reason = recording().run(until);
+    if (!writer_->failed()) return reason;
+    return writer_->flush().failure();
+  }
+  Status commit() override {
+    recording();
+    if (snapshots_) snapshots_->settle();
+    return writer_->flush();
+  }
+  Result<replay::record::RecordResult> finish(engine::port::StopReason reason) override {
+    auto result = recording().finish(reason);
     if (result) return result;
     if (writer_->begun())
       return error("{}; the trace is usable up to its last commit", result.failure().message);
@@ -119,6 +128,18 @@ class RealRecording final : public LiveRecording {
   }
 
  private:
+  /// Begun when it is first needed.
+  replay::record::Recording& recording() {
+    if (recording_) return *recording_;
+    replay::record::RecordOptions options;
+    options.stop_at = plan_.stop_at;
+    options.digest_interval = plan_.config.digest_interval;
+    options.full_state_interval = plan_.config.full_state_interval;
+    options.progress = progress_;
+    options.snapshot_interval = plan_.snapshot_every;
+    options.snapshots = snapshots_ ? &*snapshots_ : nullptr;
+    return recording_.emplace(built_->machine(), recorder_, *writer_, std::move(options));
+  }
   Status go_to_start() {
     replay::snapshot::Snapshotter snapshotter(built_->machine());
     if (const Status restored = snapshotter.restore(plan_.start); !restored) return restored;
@@ -134,6 +155,8 @@ class RealRecording final : public LiveRecording {
   replay::record::Recorder recorder_;
   std::unique_ptr<BuiltMachine> built_;
   std::optional<TimedSnapshots> snapshots_;
+  std::function<void(Instant)> progress_;
+  std::optional<replay::record::Recording> recording_;  // the last member: it refers to most of the others
 };
 
 }  // namespace

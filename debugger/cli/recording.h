@@ -34,11 +34,17 @@ struct RecordingPlan {
 /// A trace may be replaced, with `force`; anything else may not.
 Status make_room(const std::string& trace, bool force);
 
-/// A machine at its beginning, with the trace that it is recorded into.
+/// A machine at its beginning, with the trace that it is recorded into. Run in one go, or piece by piece.
 class LiveRecording {
  public:
   virtual ~LiveRecording() = default;
   virtual BuiltMachine& built() = 0;
+  /// Runs on; see replay::record::Recording::run. An Error when the trace can no longer be written.
+  virtual Result<engine::port::StopReason> advance(Icount until) = 0;
+  /// Returns when all that happened so far is in the trace; nothing more is written until advance().
+  virtual Status commit() = 0;
+  /// Closes the trace, once. An Error says whether there is one.
+  virtual Result<replay::record::RecordResult> finish(engine::port::StopReason reason) = 0;
   /// Runs the machine to its end and closes the trace. An Error says whether there is one. `progress` is told
   /// of digest points.
   virtual Result<replay::record::RecordResult> run(std::function<void(engine::port::Instant)> progress) = 0;

@@ -15,6 +15,7 @@
 #include "debugger/cli/figures.h"
 #include "debugger/cli/live_run.h"
 #include "debugger/cli/machine_builder.h"
+#include "debugger/cli/record_gdb.h"
 #include "debugger/cli/recording.h"
 #include "debugger/cli/stop_signals.h"
 #include "debugger/cli/trace_exec.h"
@@ -62,12 +63,11 @@ store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) 
 /// Where a file lay is nobody's business in a trace that travels.
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
-             engine::port::Machine*& running) {
+int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files, Quitter& quit) {
   auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());
   if (!built) return complain(kBadInput, built.failure().message);
   engine::port::Machine& machine = (*built)->machine();
-  running = &machine;
+  quit = [&machine] { machine.request_stop(); };
   greet(host, "running");
   const StopSignals signals(machine);
   const auto traced = parse_range(options.trace_exec);
@@ -79,7 +79,7 @@ int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files,
 }
 
 Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& files, ConsoleWatch& watch,
-                   engine::port::Machine*& running) {
+                   Quitter& quit) {
   RecordingPlan plan{options.trace, config_of(options, host), &files, options.engine};
   plan.config.kernel.name = base_name(options.kernel);
   plan.config.initrd.name = base_name(options.initrd);
@@ -90,20 +90,21 @@ Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& f
     host.restore_terminal();
     return {complain(kBadInput, recording.failure().message)};
   }
-  return record_to_end(**recording, host, options.trace, Icount(options.stop_at), running);
+  if (!options.gdb.empty()) return record_under_gdb(**recording, host, options, quit);
+  return record_to_end(**recording, host, options.trace, Icount(options.stop_at), quit);
 }
 
 /// Opens the live host anew and runs or records once.
 Outcome run_once(const RunOptions& options, const BootFiles& files, ConsoleWatch& watch) {
-  engine::port::Machine* running = nullptr;
-  LiveOptions live{options.disk, options.net, options.script, options.input, options.seed, [&running] {
-                     if (running != nullptr) running->request_stop();
+  Quitter quit;
+  LiveOptions live{options.disk, options.net, options.script, options.input, options.seed, [&quit] {
+                     if (quit) quit();
                    }};
   auto host = open_live_host(live);
   if (!host) return {complain(kBadInput, host.failure().message)};
   watch.show_on((*host)->sink());
-  return options.trace.empty() ? Outcome{just_run(options, **host, files, running)}
-                               : record_run(options, **host, files, watch, running);
+  return options.trace.empty() ? Outcome{just_run(options, **host, files, quit)}
+                               : record_run(options, **host, files, watch, quit);
 }
 
 /// Whether a run is one that the user waits for. A reset is how a guest ends that was told to reboot after a

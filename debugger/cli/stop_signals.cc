@@ -9,6 +9,7 @@ namespace {
 
 // A signal handler can reach nothing but globals.
 std::atomic<engine::port::Machine*> stopped_by_signal{nullptr};
+std::atomic<gdb::Server*> server_stopped_by_signal{nullptr};
 struct sigaction before_int, before_term;
 
 // sigaction is async-signal-safe.
@@ -21,12 +22,10 @@ void on_signal(int) {
   // The second signal meets whoever was there before, such as the terminal that restores itself.
   put_back_handlers();
   if (engine::port::Machine* machine = stopped_by_signal.load()) machine->request_stop();
+  if (gdb::Server* server = server_stopped_by_signal.load()) server->stop();
 }
 
-}  // namespace
-
-StopSignals::StopSignals(engine::port::Machine& machine) {
-  stopped_by_signal = &machine;
+void install_handlers() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = 0;  // not restarted: a wait for input must end
@@ -37,9 +36,22 @@ StopSignals::StopSignals(engine::port::Machine& machine) {
   sigaction(SIGTERM, &action, &before_term);
 }
 
+}  // namespace
+
+StopSignals::StopSignals(engine::port::Machine& machine) {
+  stopped_by_signal = &machine;
+  install_handlers();
+}
+
+StopSignals::StopSignals(gdb::Server& server) {
+  server_stopped_by_signal = &server;
+  install_handlers();
+}
+
 StopSignals::~StopSignals() {
   put_back_handlers();
   stopped_by_signal = nullptr;
+  server_stopped_by_signal = nullptr;
 }
 
 }  // namespace hindsight::debugger::cli

@@ -1,7 +1,8 @@
-// SIGINT and SIGTERM stop the machine in order: the trace is closed, the terminal restored. A second one
-// meets the handlers that were there before. One at a time, on the main thread.
+// SIGINT and SIGTERM stop a machine in order, or a server: the trace is closed, the terminal restored. A
+// second one meets the handlers that were there before. One at a time, on the main thread.
 #pragma once
 
+#include "debugger/gdb/server.h"
 #include "engine/port/machine.h"
 
 namespace hindsight::debugger::cli {
@@ -9,6 +10,7 @@ namespace hindsight::debugger::cli {
 class StopSignals final {
  public:
   explicit StopSignals(engine::port::Machine& machine);
+  explicit StopSignals(gdb::Server& server);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;

@@ -72,6 +72,7 @@ void Connection::take_event(Stub& stub, const Incoming& event) {
       if (reply.payload) send(*reply.payload);
       if (reply.end_acknowledgements) acknowledge_ = false;
       if (reply.end_connection) open_ = false;
+      if (reply.detach) detached_ = true;
       break;
     }
     case Incoming::Kind::too_long:

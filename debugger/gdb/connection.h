@@ -21,6 +21,8 @@ class Connection final : public Link {
 
   /// Answers requests until the client leaves or the server is to end.
   void serve(Stub& stub);
+  /// The client took its leave, instead of killing or vanishing.
+  [[nodiscard]] bool detached() const { return detached_; }
 
   void console(std::string_view text) override;
   Result<session::Stop> move(const Move& move) override;
@@ -41,7 +43,7 @@ class Connection final : public Link {
   session::Session& session_;
   PacketReader reader_;
   std::deque<Incoming> early_;  ///< came during a move
-  bool acknowledge_ = true, open_ = true;
+  bool acknowledge_ = true, open_ = true, detached_ = false;
   std::string last_frame_;
   std::atomic<bool> interrupted_ = false;
 };

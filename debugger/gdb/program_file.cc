@@ -24,16 +24,17 @@ std::string big_endian(std::uint64_t value, unsigned bytes) {
 
 }  // namespace
 
-const std::string& ProgramFile::contents() {
-  if (!contents_) {
-    const std::vector<std::byte> made = maker_();
-    contents_.emplace(reinterpret_cast<const char*>(made.data()), made.size());
-  }
-  return *contents_;
+bool ProgramFile::make() {
+  if (contents_ && !opened_) return true;
+  const std::vector<std::byte> made = maker_();
+  if (made.empty()) return contents_.has_value();
+  contents_.emplace(reinterpret_cast<const char*>(made.data()), made.size());
+  opened_ = false;
+  return true;
 }
 
 std::optional<std::string> ProgramFile::path() {
-  if (!offered() || contents().empty()) return std::nullopt;
+  if (!offered() || (!contents_ && !make())) return std::nullopt;
   return std::string(kPath);
 }
 
@@ -60,9 +61,11 @@ std::string ProgramFile::open(std::string_view arguments) {
   const auto name = from_hex(take_until(arguments, ','));
   const auto flags = parse_hex(take_until(arguments, ','));
   if (!name || !flags) return std::string(kInvalid);
-  if (*name != kPath || !path()) return std::string(kNoEntry);
+  if (*name != kPath || !make()) return std::string(kNoEntry);
   constexpr std::uint64_t kReadOnlyFlags = 0;  // O_RDONLY (E.13, "Open Flags")
-  return *flags == kReadOnlyFlags ? fmt::format("F{}", kDescriptor) : std::string(kReadOnly);
+  if (*flags != kReadOnlyFlags) return std::string(kReadOnly);
+  opened_ = true;
+  return fmt::format("F{}", kDescriptor);
 }
 
 std::string ProgramFile::read(std::string_view arguments) {

@@ -12,7 +12,7 @@
 
 namespace hindsight::debugger::gdb {
 
-/// Makes the file's contents, called once per connection at most; empty: there is none.
+/// Makes the file's contents, of the guest as it is then; empty: there is none.
 using ProgramFileMaker = std::function<std::vector<std::byte>()>;
 
 class ProgramFile final {
@@ -27,13 +27,15 @@ class ProgramFile final {
   std::string handle(std::string_view request);
 
  private:
-  const std::string& contents();
+  /// Made anew when the file is opened again, for what the guest has loaded since.
+  bool make();
   std::string open(std::string_view arguments);
   std::string read(std::string_view arguments);
   [[nodiscard]] std::string status() const;
 
   ProgramFileMaker maker_;
   std::optional<std::string> contents_;
+  bool opened_ = false;  ///< since contents_ was made
 };
 
 }  // namespace hindsight::debugger::gdb

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "debugger/gdb/connection.h"
@@ -50,6 +51,11 @@ class Server::Impl final {
       Stub stub(session_, registers_, options_.program_file, connection);
       connection.serve(stub);
       log::info("gdb", "the client left");
+      if (!options_.live) continue;
+      if (!connection.detached()) return Done{};
+      const auto ended = run_on();
+      if (!ended) return ended.failure();
+      if (*ended) return Done{};
     }
   }
 
@@ -61,6 +67,35 @@ class Server::Impl final {
   }
 
  private:
+  /// Lets the live machine run until somebody connects. True: it has ended, or the server is to end.
+  Result<bool> run_on() {
+    // A client may have left in the past.
+    if (const auto moved = session_.seek(session_.last()); !moved) return moved.failure();
+    const Descriptor ended(eventfd(0, EFD_CLOEXEC));
+    if (!ended.valid()) return error("{}: no descriptor is left: {}", address(), std::strerror(errno));
+    std::thread watcher([&] { interrupt_for_visitors(ended.get()); });
+    const auto stop = session_.run(session::Direction::forward);
+    const std::uint64_t one = 1;
+    CHECK(write(ended.get(), &one, sizeof one) == sizeof one, "an eventfd takes one");
+    watcher.join();
+    if (!stop) return stop.failure();
+    return stop->kind != session::StopKind::interrupted;
+  }
+
+  /// Ends the move for who wants to connect or stop; again and again, since it may not have begun yet.
+  void interrupt_for_visitors(int ended) {
+    constexpr int kAgainMs = 20;
+    std::array<pollfd, 3> polled{
+        {{ended, POLLIN, 0}, {stop_.get(), POLLIN, 0}, {listener_.descriptor(), POLLIN, 0}}};
+    int found = 0;
+    do found = poll(polled.data(), polled.size(), -1);
+    while (found < 0 && errno == EINTR);
+    while (polled[0].revents == 0) {
+      session_.interrupt();
+      poll(polled.data(), 1, kAgainMs);
+    }
+  }
+
   void log_progress(double share) {
     const int tenth = static_cast<int>(share * 10);
     if (std::exchange(last_tenth_, tenth) != tenth) log::info("gdb", "{} % of the move", tenth * 10);

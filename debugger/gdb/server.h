@@ -1,5 +1,6 @@
 // Serves a session to gdb over a socket of this machine: `target remote ADDRESS`. One client at a time; a
-// client that detaches or vanishes leaves the session's cursor where it is, and the next one finds it there.
+// client that detaches or vanishes leaves the session's cursor where it is, and the next one finds it there;
+// only a live machine runs on (ServeOptions::live).
 // The session is used on the thread that calls run() alone; a helper thread listens for the client's Ctrl-C
 // during a move. The host's network and time never reach the guest.
 //
@@ -20,6 +21,10 @@ struct ServeOptions {
   /// "127.0.0.1:PORT", "localhost:PORT" or "unix:PATH"; port 0: any free one. Nothing else: the protocol has
   /// no password.
   std::string listen = "127.0.0.1:0";
+  /// The session's machine is live: when a client has detached it runs on, until the next client comes. run()
+  /// returns when it has ended and nobody looks any more, or when a client left otherwise (kill, a lost
+  /// connection).
+  bool live = false;
   /// Told the argument for gdb's `target remote`, once clients can connect.
   std::function<void(const std::string& address)> on_listening;
   /// The program that gdb is to debug, as an ELF file with run-time addresses. May be empty.

@@ -67,7 +67,7 @@ Reply Stub::handle(std::string_view packet) {
 
 Reply Stub::answer(std::string_view packet) {
   if (packet == "QStartNoAckMode") return {"OK", false, true};
-  if (packet == "D") return {"OK", true, false};
+  if (packet == "D") return {"OK", true, false, true};
   if (packet == "k") return {std::nullopt, true, false};
   const std::string_view rest = packet.substr(std::min<std::size_t>(1, packet.size()));
   switch (packet.empty() ? '\0' : packet[0]) {

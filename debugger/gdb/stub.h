@@ -23,6 +23,7 @@ struct Reply {
   std::optional<std::string> payload;  ///< empty text: "not supported"; none: the request has no reply
   bool end_connection = false;
   bool end_acknowledgements = false;  ///< from after this reply on
+  bool detach = false;                ///< with end_connection: the guest is to go its way
 };
 
 class Stub final {

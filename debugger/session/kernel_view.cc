@@ -8,30 +8,51 @@ namespace hindsight::debugger::session {
 
 using symbols::GuestKernel;
 
+namespace {
+
+Scene scene_of(replay::timeline::Timeline& timeline) {
+  const auto at_the_end = [&timeline](const std::function<void()>& look) -> Status {
+    const engine::port::Position here = timeline.now();
+    const auto moved = timeline.seek(timeline.last());
+    if (!moved) return moved.failure();
+    look();
+    if (const auto back = timeline.seek(here); !back) return back.failure();
+    if (moved->arrival == replay::timeline::Arrival::interrupted) return error("interrupted");
+    return Done{};
+  };
+  return {[&timeline]() -> engine::port::Machine& { return timeline.machine(); },
+          [&timeline] { return timeline.now(); }, at_the_end};
+}
+
+}  // namespace
+
+KernelView::KernelView(replay::timeline::Timeline& timeline) : KernelView(scene_of(timeline)) {}
+
 Result<GuestKernel*> KernelView::kernel() {
   if (missing_) return *missing_;
-  const engine::port::Position here = timeline_.now();
+  const engine::port::Position here = scene_.now();
+  if (!kernel_ && missed_at_ == here) return error("no kernel is known here yet");
   if (!kernel_) {
-    auto view = symbols::view_of(timeline_.machine(), "cpu0");
+    auto view = symbols::view_of(scene_.machine(), "cpu0");
     if (!view) return view.failure();
     auto found = GuestKernel::find(view->memory);
-    if (!found) {
+    if (!found && scene_.at_the_end) {
       // Before the kernel has mapped itself it cannot be read; at the end of history it can.
-      const auto moved = timeline_.seek(timeline_.last());
-      if (!moved) return moved.failure();
-      view = symbols::view_of(timeline_.machine(), "cpu0");
-      if (view) found = GuestKernel::find(view->memory);
-      if (const auto back = timeline_.seek(here); !back) return back.failure();
-      if (moved->arrival == replay::timeline::Arrival::interrupted) return error("interrupted");
+      const Status looked = scene_.at_the_end([&] {
+        view = symbols::view_of(scene_.machine(), "cpu0");
+        if (view) found = GuestKernel::find(view->memory);
+      });
+      if (!looked) return looked.failure();
+      if (!found) missing_ = found.failure();
     }
     if (!found) {
-      missing_ = found.failure();
-      return *missing_;
+      missed_at_ = here;
+      return found.failure();
     }
     kernel_ = std::move(*found);
   }
   if (fresh_at_ != here) {
-    if (const auto view = symbols::view_of(timeline_.machine(), "cpu0")) kernel_->refresh(view->memory);
+    if (const auto view = symbols::view_of(scene_.machine(), "cpu0")) kernel_->refresh(view->memory);
     fresh_at_ = here;
   }
   return &*kernel_;
@@ -63,7 +84,7 @@ Result<GuestVirt> KernelView::resolve(std::string_view symbol) {
 Result<std::string> KernelView::call_stack() {
   const auto known = kernel();
   if (!known) return known.failure();
-  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  const auto view = symbols::view_of(scene_.machine(), "cpu0");
   if (!view) return view.failure();
   const auto stack = (*known)->unwind(view->registers, view->memory);
   if (!stack) return stack.failure();
@@ -73,7 +94,7 @@ Result<std::string> KernelView::call_stack() {
 Result<std::vector<FrameInfo>> KernelView::frames() {
   const auto known = kernel();
   if (!known) return known.failure();
-  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  const auto view = symbols::view_of(scene_.machine(), "cpu0");
   if (!view) return view.failure();
   const auto stack = (*known)->unwind(view->registers, view->memory);
   if (!stack) return stack.failure();
@@ -91,7 +112,7 @@ Result<std::vector<FrameInfo>> KernelView::frames() {
 Result<std::vector<TaskInfo>> KernelView::tasks() {
   const auto known = kernel();
   if (!known) return known.failure();
-  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  const auto view = symbols::view_of(scene_.machine(), "cpu0");
   if (!view) return view.failure();
   const auto tasks = (*known)->tasks(view->memory);
   if (!tasks) return tasks.failure();
@@ -105,7 +126,7 @@ Result<std::vector<TaskInfo>> KernelView::tasks() {
 Result<std::vector<LogLine>> KernelView::log() {
   const auto known = kernel();
   if (!known) return known.failure();
-  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  const auto view = symbols::view_of(scene_.machine(), "cpu0");
   if (!view) return view.failure();
   const auto records = (*known)->log(view->memory);
   if (!records) return records.failure();
@@ -118,7 +139,7 @@ Result<std::vector<LogLine>> KernelView::log() {
 std::vector<std::byte> KernelView::symbol_file() {
   const auto known = kernel();
   if (!known) return {};
-  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  const auto view = symbols::view_of(scene_.machine(), "cpu0");
   return view ? (*known)->elf(view->memory) : std::vector<std::byte>{};
 }
 
@@ -132,7 +153,7 @@ Result<std::vector<ModuleInfo>> KernelView::modules() {
   using State = symbols::Module::State;
   const auto known = kernel();
   if (!known) return known.failure();
-  const auto view = symbols::view_of(timeline_.machine(), "cpu0");
+  const auto view = symbols::view_of(scene_.machine(), "cpu0");
   if (!view) return view.failure();
   std::vector<ModuleInfo> all;
   for (const symbols::Module& module : (*known)->modules()) {

@@ -1,7 +1,8 @@
-// The guest's kernel at a timeline's cursor: its symbols are found once, its modules looked up again where
+// The guest's kernel at a session's cursor: its symbols are found once, its modules looked up again where
 // the cursor moved. Owned by a session; its thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,9 +14,19 @@
 
 namespace hindsight::debugger::session {
 
+/// Where a kernel is looked for.
+struct Scene {
+  std::function<engine::port::Machine&()> machine;  ///< at the cursor
+  std::function<engine::port::Position()> now;
+  /// Calls `look` with the cursor at the end of history, and puts it back. Empty: the cursor is there.
+  std::function<Status(const std::function<void()>& look)> at_the_end;
+};
+
 class KernelView final {
  public:
-  explicit KernelView(replay::timeline::Timeline& timeline) : timeline_(timeline) {}
+  explicit KernelView(Scene scene) : scene_(std::move(scene)) {}
+  /// At a timeline's cursor.
+  explicit KernelView(replay::timeline::Timeline& timeline);
 
   /// See Session, of which these are parts.
   [[nodiscard]] std::string describe(GuestVirt address);
@@ -32,10 +43,11 @@ class KernelView final {
   Result<symbols::GuestKernel*> kernel();
 
  private:
-  replay::timeline::Timeline& timeline_;
+  const Scene scene_;
   std::optional<symbols::GuestKernel> kernel_;
-  std::optional<engine::port::Position> fresh_at_;  ///< where modules were looked up last
-  std::optional<Error> missing_;                    ///< there is none, wherever one looks
+  std::optional<engine::port::Position> fresh_at_;   ///< where modules were looked up last
+  std::optional<engine::port::Position> missed_at_;  ///< where it was looked for last, in vain
+  std::optional<Error> missing_;                     ///< there is none, even at the end of history
 };
 
 }  // namespace hindsight::debugger::session

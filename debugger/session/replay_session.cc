@@ -1,6 +1,5 @@
 #include "debugger/session/replay_session.h"
 
-#include <capnp/message.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,8 +7,8 @@
 
 #include "debugger/session/activity.h"
 #include "debugger/session/kernel_view.h"
+#include "debugger/session/machine_looks.h"
 #include "debugger/session/positions.h"
-#include "debugger/session/state_fields.h"
 #include "debugger/session/x86_registers.h"
 
 namespace hindsight::debugger::session {
@@ -20,51 +19,6 @@ namespace store = traces::store;
 using replay::timeline::Arrival;
 using replay::timeline::Move;
 using replay::timeline::Timeline;
-
-/// The state of the machine's CPU, saved once.
-class Cpu final {
- public:
-  explicit Cpu(port::Machine& machine) {
-    auto root = message_.initRoot<traces::schema::CpuX86State>();
-    machine.parts().front()->save_state(capnp::toDynamic(root));
-  }
-  [[nodiscard]] traces::schema::CpuX86State::Reader state() {
-    return message_.getRoot<traces::schema::CpuX86State>().asReader();
-  }
-
- private:
-  capnp::MallocMessageBuilder message_;
-};
-
-std::size_t read_linear(const port::DebugPort& debug, GuestVirt address, std::span<std::byte> out) {
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const GuestVirt at = address + done;
-    const std::uint64_t offset = at.value & kPageMask;
-    const std::size_t part = std::min<std::size_t>(out.size() - done, kPageSize - offset);
-    const auto mapping = debug.mapping(at);
-    if (!mapping || !debug.peek(mapping->page + offset, out.data() + done, part)) break;
-    done += part;
-  }
-  return done;
-}
-
-/// The machine that stands at a hit.
-class MachineView final : public View {
- public:
-  explicit MachineView(port::Machine& machine) : machine_(machine) {}
-  [[nodiscard]] RegisterValue register_value(std::size_t index) const override {
-    if (!cpu_) cpu_.emplace(machine_);
-    return x86_register(index, cpu_->state());
-  }
-  std::size_t read(GuestVirt address, std::span<std::byte> out) const override {
-    return read_linear(machine_.debug(), address, out);
-  }
-
- private:
-  port::Machine& machine_;
-  mutable std::optional<Cpu> cpu_;
-};
 
 std::string words_of(const std::optional<store::End>& end) {
   if (!end) return "the recorder was interrupted here";
@@ -172,19 +126,14 @@ class ReplaySession final : public Session {
     return conditions_.emplace(condition.id, std::move(condition)).first->first;
   }
   int add(Condition condition, Question when) override {
-    if (when) condition.when = [when](port::Machine& machine) { return when(MachineView(machine)); };
+    if (when) condition.when = predicate_of(std::move(when));
     return add(std::move(condition));
   }
   void remove(int id) override { conditions_.erase(id); }
 
   // ---- looking
   [[nodiscard]] std::span<const RegisterInfo> register_table() const override { return x86_register_table(); }
-  [[nodiscard]] std::vector<RegisterValue> registers() override {
-    Cpu cpu(timeline_->machine());
-    std::vector<RegisterValue> values(x86_register_table().size());
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = x86_register(i, cpu.state());
-    return values;
-  }
+  [[nodiscard]] std::vector<RegisterValue> registers() override { return registers_of(timeline_->machine()); }
   [[nodiscard]] GuestVirt pc() const override { return debug().pc(); }
   [[nodiscard]] std::optional<Mapping> mapping(GuestVirt address) const override {
     return debug().mapping(address);
@@ -193,41 +142,18 @@ class ReplaySession final : public Session {
     return read_linear(debug(), address, out);
   }
   std::size_t read(GuestPhys address, std::span<std::byte> out) const override {
-    std::size_t done = 0;
-    while (done < out.size()) {
-      const std::size_t part =
-          std::min<std::size_t>(out.size() - done, kPageSize - ((address.value + done) & kPageMask));
-      if (!debug().peek(address + done, out.data() + done, part)) break;
-      done += part;
-    }
-    return done;
+    return read_physical(debug(), address, out);
   }
   [[nodiscard]] std::uint64_t ram_bytes() const override {
     return timeline_->machine().ram().page_count() * kPageSize;
   }
   [[nodiscard]] std::vector<StateField> state(std::string_view part) override {
-    std::vector<StateField> fields;
-    for (const port::Stateful* each : timeline_->machine().parts())
-      if (part.empty() || each->state_name() == part) append_state(*each, fields);
-    return fields;
+    return state_of(timeline_->machine(), part);
   }
   [[nodiscard]] std::vector<TableEntry> table_entries(GuestVirt address) const override {
     return debug().walk(address);
   }
-  [[nodiscard]] std::string page_walk(GuestVirt address) override {
-    std::string text;
-    for (const port::TableEntry& entry : debug().walk(address))
-      text += fmt::format("level {}  entry at {:012x}  {:016x}{}\n", entry.level, entry.address.value,
-                          entry.value, (entry.value & 1) != 0 ? "" : "  not present");
-    if (const auto found = debug().mapping(address))
-      text +=
-          fmt::format("{:016x} is physical {:012x}: {}{}{}\n", address.value,
-                      found->page.value + (address.value & kPageMask), found->user ? "user" : "supervisor",
-                      found->writable ? ", writable" : "", found->executable ? ", executable" : "");
-    else
-      text += fmt::format("{:016x} is not mapped\n", address.value);
-    return text;
-  }
+  [[nodiscard]] std::string page_walk(GuestVirt address) override { return walk_text(debug(), address); }
 
   // ---- the guest's kernel
   [[nodiscard]] std::string describe(GuestVirt address) override { return kernel_.describe(address); }
@@ -336,17 +262,8 @@ class ReplaySession final : public Session {
     if (kind == StopKind::end) return words_of(timeline_->trace().end());
     if (kind == StopKind::interrupted) return "interrupted";
     if (!hit) return {};
-    if (hit->access)
-      return fmt::format("{} {} bytes at {:#x}: {:#x} -> {:#x}", hit->access->write ? "wrote" : "read",
-                         hit->access->size, hit->access->physical.value, hit->access->before,
-                         hit->access->after);
-    if (hit->delivery)
-      return fmt::format("{} {:#x}", hit->delivery->interrupt ? "interrupt" : "exception",
-                         hit->delivery->vector);
-    if (hit->device)
-      return fmt::format("{} {} {:#x}: {:#x}", hit->device->device, hit->device->write ? "write" : "read",
-                         hit->device->address, hit->device->value);
-    return describe(pc());
+    std::string words = hit_in_words(*hit);
+    return words.empty() ? describe(pc()) : words;
   }
 
   Result<Stop> ended_at(Position at, StopKind kind) {

@@ -2,54 +2,81 @@
 
 #include <algorithm>
 
-#include "replay/record/state_digest.h"
-
 namespace hindsight::replay::record {
 
 using engine::port::Instant;
+using engine::port::Machine;
 using engine::port::StopReason;
 namespace store = traces::store;
 
-Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& recorder,
-                                    store::TraceWriter& writer, const RecordOptions& options) {
-  CHECK(options.digest_interval > 0 && (options.snapshot_interval == 0 || options.snapshots != nullptr));
-  recorder.on_failure([&machine] { machine.request_stop(); });
-  StateDigester digester(machine);
-  Icount last_full;
-  const auto take = [&](bool full) {
-    const Instant now = machine.now();
-    full = full || now.icount - last_full >= options.full_state_interval;
-    if (full) last_full = now.icount;
-    // In this order, so that no commit has a digest beyond its progress.
-    writer.progress({now.icount, now.time});
-    writer.digest(digester.take(full, recorder.channel_digests()));
-    if (options.snapshots != nullptr) options.snapshots->note_footprint();
-    if (options.progress) options.progress(now);
-  };
+namespace {
 
-  const auto next_multiple = [&](std::uint64_t interval) {
-    return interval == 0 ? Icount::max() : Icount((machine.now().icount.value / interval + 1) * interval);
-  };
+Icount next_multiple(Icount after, std::uint64_t interval) {
+  return interval == 0 ? Icount::max() : Icount((after.value / interval + 1) * interval);
+}
 
-  take(true);
-  StopReason reason = StopReason::reached;
-  while (reason == StopReason::reached && machine.now().icount < options.stop_at && !writer.failed()) {
-    const Icount digest = next_multiple(options.digest_interval);
-    const Icount snapshot = next_multiple(options.snapshot_interval);
-    reason = machine.run(std::min({digest, snapshot, options.stop_at}));
-    const Icount now = machine.now().icount;
-    if (reason == StopReason::reached && (now == digest || now == options.stop_at)) take(false);
-    if (reason == StopReason::reached && now == snapshot) options.snapshots->take();
+}  // namespace
+
+Recording::Recording(Machine& machine, Recorder& recorder, store::TraceWriter& writer, RecordOptions options)
+    : machine_(machine),
+      recorder_(recorder),
+      writer_(writer),
+      options_(std::move(options)),
+      digester_(machine),
+      next_digest_(next_multiple(machine.now().icount, options_.digest_interval)),
+      next_snapshot_(next_multiple(machine.now().icount, options_.snapshot_interval)) {
+  CHECK(options_.digest_interval > 0 && (options_.snapshot_interval == 0 || options_.snapshots != nullptr));
+  recorder_.on_failure([m = &machine_] { m->request_stop(); });
+  take_digest(true);
+}
+
+Recording::~Recording() { recorder_.on_failure({}); }
+
+void Recording::take_digest(bool full) {
+  const Instant now = machine_.now();
+  full = full || now.icount - last_full_ >= options_.full_state_interval;
+  if (full) last_full_ = now.icount;
+  // In this order, so that no commit has a digest beyond its progress.
+  writer_.progress({now.icount, now.time});
+  writer_.digest(digester_.take(full, recorder_.channel_digests()));
+  if (options_.snapshots != nullptr) options_.snapshots->note_footprint();
+  if (options_.progress) options_.progress(now);
+}
+
+StopReason Recording::run(Icount until) {
+  until = std::min(until, options_.stop_at);
+  while (!writer_.failed()) {
+    const StopReason reason = machine_.run(std::min({next_digest_, next_snapshot_, until}));
+    if (reason != StopReason::reached) return reason;
+    const Icount now = machine_.now().icount;
+    if (now == next_digest_) {
+      take_digest(false);
+      next_digest_ = next_multiple(now, options_.digest_interval);
+    }
+    if (now == next_snapshot_) {
+      options_.snapshots->take();
+      next_snapshot_ = next_multiple(now, options_.snapshot_interval);
+    }
+    if (now >= until) return StopReason::reached;
   }
+  return StopReason::interrupted;
+}
+
+Result<RecordResult> Recording::finish(StopReason reason) {
   // Even at the instant of the digest before: inputs may have come and the machine may have stopped at it.
-  take(true);
-  const Instant end = machine.now();
+  take_digest(true);
+  const Instant end = machine_.now();
   store::End record{{end.icount, end.time}, static_cast<store::EndReason>(reason), {}};
-  if (options.snapshots != nullptr) record.footprints = options.snapshots->finish();
-  const Status finished = writer.finish(record);
-  recorder.on_failure({});
+  if (options_.snapshots != nullptr) record.footprints = options_.snapshots->finish();
+  const Status finished = writer_.finish(record);
   if (!finished) return finished.failure();
   return RecordResult{reason, end};
+}
+
+Result<RecordResult> record_machine(Machine& machine, Recorder& recorder, store::TraceWriter& writer,
+                                    const RecordOptions& options) {
+  Recording recording(machine, recorder, writer, options);
+  return recording.finish(recording.run(Icount::max()));
 }
 
 }  // namespace hindsight::replay::record

@@ -8,6 +8,7 @@
 #include "engine/base/result.h"
 #include "engine/port/machine.h"
 #include "replay/record/recorder.h"
+#include "replay/record/state_digest.h"
 #include "traces/store/trace_writer.h"
 
 namespace hindsight::replay::record {
@@ -39,8 +40,38 @@ struct RecordResult {
   engine::port::Instant end;
 };
 
-/// `machine` was built on `recorder`, `recorder` on `writer`, and writer.begin() has been called. Fails when
-/// the trace could not be written; what is committed is usable then.
+/// A recording that can be stopped anywhere and goes on where it stopped, which changes nothing in the trace.
+/// The machine was built on the recorder, the recorder on the writer; the header was handed to it.
+class Recording final {
+ public:
+  /// Takes the digest of the beginning. All but `options` are borrowed.
+  Recording(engine::port::Machine& machine, Recorder& recorder, traces::store::TraceWriter& writer,
+            RecordOptions options);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  /// Runs on to `until` or to the end of the recording, whichever is first (`reached`), or to an earlier
+  /// stop. `interrupted` also when the trace can no longer be written.
+  engine::port::StopReason run(Icount until);
+  /// Where options.stop_at ends it.
+  [[nodiscard]] bool at_limit() const { return machine_.now().icount >= options_.stop_at; }
+  /// Closes the trace. Once. Fails when it could not be written; what is committed is usable then.
+  Result<RecordResult> finish(engine::port::StopReason reason);
+
+ private:
+  void take_digest(bool full);
+
+  engine::port::Machine& machine_;
+  Recorder& recorder_;
+  traces::store::TraceWriter& writer_;
+  const RecordOptions options_;
+  StateDigester digester_;
+  Icount last_full_, next_digest_, next_snapshot_;
+};
+
+/// All of it in one go. `machine` was built on `recorder`, `recorder` on `writer`, and writer.begin() has
+/// been called. Fails when the trace could not be written; what is committed is usable then.
 Result<RecordResult> record_machine(engine::port::Machine& machine, Recorder& recorder,
                                     traces::store::TraceWriter& writer, const RecordOptions& options);
 

@@ -16,6 +16,7 @@ class Timeline::Impl final {
       : path_(std::move(path)),
         factory_(std::move(factory)),
         jobs_(options.jobs != 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency())),
+        end_(options.last),
         ladder_(options.ladder_bytes) {}
 
   Status open() {
@@ -35,6 +36,10 @@ class Timeline::Impl final {
     ladder_.insert(*begin);
     archive_->announce(ladder_);
     if (const Result<RunEnd> stands = runner().seek(first_, false); !stands) return stands.failure();
+    if (end_) {
+      last_ = std::max(*end_, first_);
+      return Done{};
+    }
     last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
     last_ = std::max(last_, first_);
     return Done{};
@@ -183,6 +188,7 @@ class Timeline::Impl final {
   const std::string path_;
   const MachineFactory factory_;
   const unsigned jobs_;
+  const std::optional<Position> end_;           ///< where history is said to end
   std::unique_ptr<snapshot::Archive> archive_;  ///< the ladder reads from it
   snapshot::Ladder ladder_;
   std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first; never moved, for interrupt()

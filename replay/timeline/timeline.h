@@ -40,6 +40,9 @@ using MachineFactory = std::function<Result<std::unique_ptr<ReplayMachine>>(trac
 struct TimelineOptions {
   std::uint64_t ladder_bytes = std::uint64_t{1} << 30;  ///< memory for snapshots
   unsigned jobs = 0;                                    ///< machines that scan at once; 0: one for each core
+  /// Where history ends; none: at the trace's last instant. For a trace that is still being recorded, whose
+  /// machine stands here.
+  std::optional<Position> last = {};
 };
 
 /// Why a move ended.

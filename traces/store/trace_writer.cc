@@ -223,6 +223,16 @@ void TraceWriter::put_snapshot(SnapshotRecord snapshot, std::uint64_t begun) {
   open_.snapshots.emplace_back(std::move(snapshot), begun);
 }
 
+Status TraceWriter::flush() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t asked = ++flushes_asked_;
+  urgent_ = true;
+  wake_writer_.notify_one();
+  wake_caller_.wait(lock, [&] { return flushes_done_ >= asked || failure_; });
+  if (failure_) return *failure_;
+  return Done{};
+}
+
 Status TraceWriter::finish(const End& end) {
   {
     const std::lock_guard lock(mutex_);
@@ -253,6 +263,7 @@ void TraceWriter::run() {
     });
     last = closing_;
     urgent_ = false;
+    const std::uint64_t flushes = flushes_asked_;
     Batch batch = std::exchange(open_, Batch{});
     open_.from = open_.until = batch.until;
     const bool idle = batch.bytes == 0 && batch.page_bytes == 0 && batch.snapshots.empty() &&
@@ -260,6 +271,7 @@ void TraceWriter::run() {
                       !batch.end;
     wake_snapshots_.notify_all();
     if (idle || failure_) {
+      flushes_done_ = flushes;
       wake_caller_.notify_all();
       continue;
     }
@@ -269,6 +281,7 @@ void TraceWriter::run() {
     const Status committed = commit(writes);
     lock.lock();
     busy_ = false;
+    flushes_done_ = flushes;
     if (committed && batch.config) begun_.store(true, std::memory_order_relaxed);
     if (!committed) {
       failure_ = committed.failure();

@@ -72,6 +72,9 @@ class TraceWriter final : public SnapshotSink {
                  std::span<const std::byte> data) override;
   /// After the pages and pieces it names. Sets its `chunk`. Any thread.
   void put_snapshot(SnapshotRecord snapshot, std::uint64_t begun);
+  /// Returns when all that was handed over so far is committed: a reader opened now sees it, and the file
+  /// stays as it is until more is handed over.
+  Status flush();
   /// Writes all that is left and `end`, and closes the file.
   Status finish(const End& end);
 
@@ -122,12 +125,13 @@ class TraceWriter final : public SnapshotSink {
 
   std::mutex mutex_;
   std::condition_variable wake_writer_, wake_caller_, wake_snapshots_;
-  Batch open_;                             // guarded by mutex_
-  bool busy_ = false;                      // guarded by mutex_: a batch is being written
-  bool closing_ = false, urgent_ = false;  // guarded by mutex_
-  std::optional<Error> failure_;           // guarded by mutex_
-  std::set<Hash128> seen_;                 // guarded by mutex_
-  std::uint64_t snapshots_begun_ = 0;      // guarded by mutex_
+  Batch open_;                                          // guarded by mutex_
+  bool busy_ = false;                                   // guarded by mutex_: a batch is being written
+  bool closing_ = false, urgent_ = false;               // guarded by mutex_
+  std::uint64_t flushes_asked_ = 0, flushes_done_ = 0;  // guarded by mutex_
+  std::optional<Error> failure_;                        // guarded by mutex_
+  std::set<Hash128> seen_;                              // guarded by mutex_
+  std::uint64_t snapshots_begun_ = 0;                   // guarded by mutex_
   std::atomic<bool> failed_{false};
   std::atomic<bool> begun_{false};
 

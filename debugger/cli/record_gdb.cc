@@ -1,0 +1,76 @@
+#include "debugger/cli/record_gdb.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "debugger/cli/look.h"
+#include "debugger/cli/stop_signals.h"
+#include "debugger/gdb/server.h"
+#include "debugger/session/replay_session.h"
+
+namespace hindsight::debugger::cli {
+
+using engine::port::StopReason;
+
+Result<StopReason> RecordedMachine::run(Icount until) {
+  auto reason = recording_.advance(until);
+  if (!reason || *reason == StopReason::interrupted || *reason == StopReason::observed) return reason;
+  if (*reason == StopReason::reached && machine().now().icount >= until) return reason;
+  finished_ = recording_.finish(*reason);
+  if (!*finished_) return finished_->failure();
+  return reason;
+}
+
+Status RecordedMachine::commit() {
+  if (!finished_) return recording_.commit();
+  return *finished_ ? Status(Done{}) : Status(finished_->failure());
+}
+
+Result<std::unique_ptr<session::Session>> RecordedMachine::open_past(session::Position last) {
+  return session::open_replay(trace_, machines(engine_), {.last = last}, quiet_brancher(engine_));
+}
+
+Result<replay::record::RecordResult> RecordedMachine::finish() {
+  if (!finished_) finished_ = recording_.finish(StopReason::interrupted);
+  return *finished_;
+}
+
+Outcome record_under_gdb(LiveRecording& recording, LiveHost& host, const RunOptions& options, Quitter& quit) {
+  engine::port::Machine& machine = recording.built().machine();
+  const Icount first = machine.now().icount;
+  RecordedMachine recorded(recording, options.trace, options.engine);
+  const auto session = session::make_live_session(recorded);
+  const auto give_up = [&](const Error& failure) -> Outcome {
+    host.restore_terminal();
+    return {complain(kBadInput, failure.message)};
+  };
+
+  gdb::ServeOptions serve;
+  serve.listen = options.gdb;
+  serve.live = true;
+  serve.program_file = [&] { return session->symbol_file(); };
+  const auto server = gdb::Server::open(*session, serve);
+  if (!server) return give_up(server.failure());
+  quit = [&] { (*server)->stop(); };
+  greet(host, "recording to " + options.trace);
+  fmt::print(stderr, "hindsight: the machine waits for gdb: target remote {}\n", (*server)->address());
+  const auto start = std::chrono::steady_clock::now();
+  Status served = Done{};
+  {
+    const StopSignals signals(**server);
+    served = (*server)->run();
+  }
+  quit = {};
+  const auto result = recorded.finish();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (!result) return give_up(result.failure());
+  if (!served) return give_up(served.failure());
+  host.restore_terminal();
+  log_registers(recording.built());
+  const int code = report_end({result->reason, result->end, machine.describe()}, host);
+  // The time is the debugger's user's, as it is with somebody at the terminal.
+  return {code, result->reason, result->end, first, took.count(), true};
+}
+
+}  // namespace hindsight::debugger::cli
