@@ -117,7 +117,7 @@ struct Footprint {
 struct End {
   Instant at;
   EndReason reason = EndReason::reached;
-  std::vector<Footprint> footprints;
+  std::vector<Footprint> footprints = {};
 };
 
 enum class EventKind : std::uint16_t { input = schema::EVENT_INPUT, sample = schema::EVENT_SAMPLE };
