@@ -47,6 +47,7 @@ Result<RecordingPlan> plan_branch(const Parent& parent, const BranchPoint& from,
                         std::filesystem::path(from.parent).filename().string(),
                         {from.snapshot->instant.icount, from.snapshot->instant.time},
                         from.snapshot->at.delivery};
+  plan.config.rerun_of.reset();
   plan.stop_at = Icount(options.stop_at);
   plan.snapshot_every = options.snapshot_every;
   plan.start = from.snapshot;

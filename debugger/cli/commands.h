@@ -59,6 +59,13 @@ struct ExpectOptions {
   unsigned jobs = 0;  ///< machines that search side by side; 0: one for each core
 };
 
+/// Of `run`, an empty kernel or initrd and a digest_every of 0 are the trace's.
+struct RerunOptions {
+  std::string trace;
+  RunOptions run;
+  std::optional<std::string> command_line;  ///< none: the trace's
+};
+
 struct EventsOptions {
   std::string trace;
   std::uint64_t from = 0, to = ~std::uint64_t{0};
@@ -144,6 +151,8 @@ int run_command(const RunOptions& options);
 int replay_command(const ReplayCommandOptions& options);
 /// Plays every trace with all checks, side by side, and tells of each what came of it.
 int verify_command(const VerifyOptions& options);
+/// Gives a recording's inputs to its machine with another kernel, RAM disk or command line, recorded anew.
+int rerun_command(const RerunOptions& options);
 /// Checks the facts that are stated of a trace and prints a line for each.
 int expect_command(const ExpectOptions& options);
 int info_command(const std::string& trace, bool json);

@@ -153,6 +153,9 @@ int diff_traces(const Place& a, const Place& b, const DiffOptions& options, cons
   const auto machines = diff::config_differences((*trace_a)->config(), (*trace_b)->config());
   if (!machines.empty()) {
     report.configuration(machines);
+    const Result<diff::TraceDifference> outcomes = diff::compare_outcomes(**trace_a, **trace_b);
+    if (!outcomes) return complain(outcomes.failure());
+    report.later(*outcomes, **trace_a, **trace_b);
     return kFailed;
   }
   const Result<diff::TraceDifference> difference = diff::compare(**trace_a, **trace_b);

@@ -333,7 +333,7 @@ void DiffReport::steps(const diff::Parting& parting, GuestVirt pc_a, GuestVirt p
 
 void DiffReport::later(const diff::TraceDifference& difference, const store::TraceReader& a,
                        const store::TraceReader& b) const {
-  if (!difference.later.empty()) heading("events from there on:");
+  if (!difference.later.empty()) heading(difference.event ? "events from there on:" : "events:");
   for (const diff::EventCount& count : difference.later) {
     if (json_) {
       fmt::print(

@@ -43,6 +43,7 @@ void print_info(const store::TraceReader& trace, const std::vector<store::TableS
   fmt::print("recorded by   {}\n", config.build);
   if (config.parent)
     fmt::print("branch of     {} at icount {}\n", config.parent->name, place_text(trace.first()));
+  if (config.rerun_of) fmt::print("rerun of      {}\n", config.rerun_of->name);
   fmt::print("machine       {}, {} MiB, {}, {} ns per instruction\n", config.board, config.ram_bytes >> 20,
              config.cpu_model, static_cast<double>(config.time_rate) / 65536);
   fmt::print("kernel        {} ({} bytes)\n", config.kernel.name, config.kernel.size);
@@ -69,8 +70,7 @@ void print_info(const store::TraceReader& trace, const std::vector<store::TableS
   }
 }
 
-std::string parent_json(const store::TraceReader& trace) {
-  const auto& parent = trace.config().parent;
+std::string parent_json(const std::optional<store::ParentTrace>& parent) {
   if (!parent) return "null";
   return fmt::format("{{\"identity\":\"{:016x}{:016x}\",\"name\":{},\"icount\":{},\"delivery\":{}}}",
                      parent->identity.high, parent->identity.low, json_string(parent->name),
@@ -98,15 +98,16 @@ void print_info_json(const store::TraceReader& trace, const std::vector<store::T
                     json_string(mark.name), json_string(mark.note), mark.at.icount.value, mark.at.delivery);
   }
   fmt::print(
-      "{{\"path\":{},\"format\":{},\"parent\":{},\"build\":{},\"board\":{},\"ramBytes\":{},\"kernel\":{},"
+      "{{\"path\":{},\"format\":{},\"parent\":{},\"rerunOf\":{},\"build\":{},\"board\":{},\"ramBytes\":{},"
+      "\"kernel\":{},"
       "\"initrd\":{},"
       "\"commandLine\":{},\"diskBytes\":{},\"complete\":{},\"end\":{},\"icount\":{},\"time\":{},\"events\":{}"
       ","
       "\"digests\":{},\"snapshots\":[{}],\"marks\":[{}],\"tables\":{{{}}}}}\n",
-      json_string(trace.path()), config.format_version(), parent_json(trace), json_string(config.build),
-      json_string(config.board), config.ram_bytes, json_string(config.kernel.name),
-      json_string(config.initrd.name), json_string(config.command_line), config.disk_bytes,
-      trace.end().has_value(),
+      json_string(trace.path()), config.format_version(), parent_json(config.parent),
+      parent_json(config.rerun_of), json_string(config.build), json_string(config.board), config.ram_bytes,
+      json_string(config.kernel.name), json_string(config.initrd.name), json_string(config.command_line),
+      config.disk_bytes, trace.end().has_value(),
       json_string(trace.end() ? store::name_of(trace.end()->reason) : "recorder interrupted"),
       last.icount.value, last.time.value, trace.progress().events, trace.digest_count(), snapshots, places,
       tables);

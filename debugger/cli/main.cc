@@ -204,6 +204,14 @@ int dispatch(int argc, char** argv) {
   auto* expect = app.add_subcommand("expect", "check the facts that are stated of a trace");
   add_expect(*expect, expecting);
   add_engine(*expect, expecting.engine);
+  RerunOptions rerunning;
+  auto* rerun = app.add_subcommand(
+      "rerun", "give a trace's inputs to another kernel or RAM disk, and record what becomes of it");
+  add_rerun(*rerun, rerunning);
+  rerunning.run.digest_every = 0;
+  add_trace_options(*rerun, rerunning.run);
+  rerun->get_option("--digest-every")->default_str("the trace's");
+  add_engine(*rerun, rerunning.run.engine);
 
   std::string info_trace;
   bool info_json = false;
@@ -307,6 +315,7 @@ int dispatch(int argc, char** argv) {
   if (*replay) return replay_command(replaying);
   if (*verify) return verify_command(verifying);
   if (*expect) return expect_command(expecting);
+  if (*rerun) return rerun_command(rerunning);
   if (*query) return query_command(asking);
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);

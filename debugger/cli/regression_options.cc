@@ -47,4 +47,15 @@ void add_expect(CLI::App& command, ExpectOptions& options) {
   command.footer(kFacts);
 }
 
+void add_rerun(CLI::App& command, RerunOptions& options) {
+  command.add_option("trace", options.trace, "the trace with the inputs")->required();
+  command.add_option("--kernel", options.run.kernel, "kernel image; the trace's by default");
+  command.add_option("--initrd", options.run.initrd, "initial RAM disk; the trace's by default");
+  command.add_option("--append", options.command_line, "kernel command line; the trace's by default");
+  command
+      .add_option("--stop-at", options.run.stop_at,
+                  "stop at this icount; by default two billion after four times the trace's end")
+      ->default_str("");
+}
+
 }  // namespace hindsight::debugger::cli

@@ -10,5 +10,6 @@ namespace hindsight::debugger::cli {
 
 void add_verify(CLI::App& command, VerifyOptions& options);
 void add_expect(CLI::App& command, ExpectOptions& options);
+void add_rerun(CLI::App& command, RerunOptions& options);
 
 }  // namespace hindsight::debugger::cli

@@ -13,6 +13,7 @@
 #include "debugger/cli/commands.h"
 #include "debugger/cli/console_watch.h"
 #include "debugger/cli/figures.h"
+#include "debugger/cli/host_file.h"
 #include "debugger/cli/live_run.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/record_gdb.h"
@@ -25,19 +26,6 @@ namespace {
 
 using engine::port::StopReason;
 namespace store = traces::store;
-
-Result<store::Bytes> read_file(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return error("{}: is a directory", path);
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) return error("{}: cannot open: {}", path, std::strerror(errno));
-  const std::streamoff size = in.tellg();
-  if (size < 0) return error("{}: cannot tell its size", path);
-  store::Bytes contents(static_cast<std::size_t>(size));
-  in.seekg(0);
-  if (!in.read(reinterpret_cast<char*>(contents.data()), size)) return error("{}: cannot read", path);
-  return contents;
-}
 
 store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) {
   store::MachineConfig config;
@@ -59,9 +47,6 @@ store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) 
   if (config.disk_bytes != 0) config.channels.push_back(4);
   return config;
 }
-
-/// Where a file lay is nobody's business in a trace that travels.
-std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files, Quitter& quit) {
   auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());

@@ -49,7 +49,24 @@ Skip hunk(const Lines& a, const Lines& b, std::size_t from, std::size_t context)
   return {std::min(kMostShown, a.size() - from), std::min(kMostShown, b.size() - from)};
 }
 
+/// How long the time in front of a line is, if there is one.
+std::size_t time_length(std::string_view line) {
+  constexpr std::string_view kDigits = "0123456789";
+  if (!line.starts_with('[')) return 0;
+  const std::size_t seconds = line.find_first_not_of(' ', 1);
+  const std::size_t point = std::min(line.find_first_not_of(kDigits, seconds), line.size());
+  if (point <= seconds || !line.substr(point).starts_with('.')) return 0;
+  const std::size_t end = std::min(line.find_first_not_of(kDigits, point + 1), line.size());
+  return line.substr(end).starts_with("] ") ? end + 2 : 0;
+}
+
 }  // namespace
+
+std::string without_times(std::string_view text) {
+  std::string without;
+  for (const std::string_view line : lines_of(text)) without += line.substr(time_length(line));
+  return without;
+}
 
 std::optional<ConsoleDifference> console_difference(std::string_view a, std::string_view b,
                                                     std::size_t context) {

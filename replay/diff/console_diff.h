@@ -23,4 +23,8 @@ struct ConsoleDifference {
 [[nodiscard]] std::optional<ConsoleDifference> console_difference(std::string_view a, std::string_view b,
                                                                   std::size_t context = 3);
 
+/// Without the time in front of each line of Linux's log, "[    1.234567] ": it differs between any two
+/// machines.
+[[nodiscard]] std::string without_times(std::string_view text);
+
 }  // namespace hindsight::replay::diff

@@ -191,11 +191,17 @@ Result<std::string> console_text(TraceReader& trace, engine::port::Channel chann
   return text;
 }
 
-Status compare_consoles(TraceReader& a, TraceReader& b, TraceDifference& out) {
+enum class Times : bool { kept, left_out };
+
+Status compare_consoles(TraceReader& a, TraceReader& b, Times times, TraceDifference& out) {
   for (const engine::port::Channel channel : kConsoles) {
-    const Result<std::string> text_a = console_text(a, channel), text_b = console_text(b, channel);
+    Result<std::string> text_a = console_text(a, channel), text_b = console_text(b, channel);
     if (!text_a) return text_a.failure();
     if (!text_b) return text_b.failure();
+    if (times == Times::left_out) {
+      *text_a = without_times(*text_a);
+      *text_b = without_times(*text_b);
+    }
     if (auto difference = console_difference(*text_a, *text_b)) {
       difference->channel = static_cast<std::uint16_t>(channel);
       out.consoles.push_back(std::move(*difference));
@@ -285,8 +291,19 @@ Result<TraceDifference> compare(TraceReader& a, TraceReader& b) {
       return counted.failure();
   }
   if (difference.relation != Relation::equal) {
-    if (const Status compared = compare_consoles(a, b, difference); !compared) return compared.failure();
+    if (const Status compared = compare_consoles(a, b, Times::kept, difference); !compared)
+      return compared.failure();
   }
+  return difference;
+}
+
+Result<TraceDifference> compare_outcomes(TraceReader& a, TraceReader& b) {
+  TraceDifference difference;
+  difference.relation = Relation::different;
+  EventStream events_a(a), events_b(b);
+  if (const Status counted = count_later(events_a, events_b, difference); !counted) return counted.failure();
+  if (const Status compared = compare_consoles(a, b, Times::left_out, difference); !compared)
+    return compared.failure();
   return difference;
 }
 

@@ -70,5 +70,8 @@ struct TraceDifference {
 
 /// Of traces of the same machine (CHECK). Fails when a trace is damaged.
 Result<TraceDifference> compare(traces::store::TraceReader& a, traces::store::TraceReader& b);
+/// Of traces of different machines: what came from outside from power-on on, and what the consoles showed,
+/// without the kernel's times. Always Relation::different.
+Result<TraceDifference> compare_outcomes(traces::store::TraceReader& a, traces::store::TraceReader& b);
 
 }  // namespace hindsight::replay::diff

@@ -25,6 +25,13 @@ class RingModule : public GuestTest {
     pinned_ = value(prepared.text, "BUG_PINNED") == "yes";
   }
 
+  /// The RAM disk with the bug mended.
+  static std::string fixed_initrd() {
+    const Outcome prepared = run({HINDSIGHT_GUESTS "/bug/prepare", "fixed"});
+    EXPECT_EQ(prepared.code, 0) << prepared.text;
+    return value(prepared.text, "BUG_INITRD");
+  }
+
   [[nodiscard]] Outcome recorded(const std::vector<std::string>& more) const {
     return run(record("t.trace", "oops=panic quiet", more));
   }
@@ -72,6 +79,40 @@ TEST_F(RingModule, RecordedUntilItFailsPanicsAndTheTraceVerifies) {
               AllOf(HasSubstr("reboot: Power down"), HasSubstr("Kernel panic - not syncing: Fatal"),
                     HasSubstr("the guest failed in attempt ")));
   expect_verified(path("t.trace"));
+}
+
+TEST_F(RingModule, TheFixSurvivesTheVeryRunThatFailed) {
+  expect_pinned();
+  if (IsSkipped()) return;
+  ASSERT_EQ(recorded({"--seed", kBadSeed}).code, 0);
+  write("bad.expect",
+        "console contains \"Kernel panic - not syncing: Fatal exception\"\n"
+        "ends with reset\n"
+        "function panic not called between begin and 50%\n"
+        "function panic called between 50% and end\n"
+        "function ring:ring_swap called\n"
+        "memory jiffies_64 8 at end > 0\n");
+  const Outcome bad = hindsight({"expect", path("t.trace"), path("bad.expect")});
+  EXPECT_EQ(bad.code, 0) << bad.text;
+
+  const Outcome again = hindsight({"rerun", path("t.trace"), "-o", path("again.hst")});
+  EXPECT_EQ(end_of(path("again.hst")), end_of(path("t.trace"))) << again.text;
+  const Outcome same = hindsight({"diff", path("t.trace"), path("again.hst")});
+  EXPECT_EQ(same.code, 0) << same.text;
+
+  const Outcome fixed =
+      hindsight({"rerun", path("t.trace"), "--initrd", fixed_initrd(), "-o", path("fixed.hst")});
+  EXPECT_EQ(fixed.code, 0);
+  EXPECT_THAT(fixed.text, AllOf(HasSubstr("the recording: reset at icount "),
+                                HasSubstr("the rerun:     power-off at icount "), HasSubstr("RING-OK")));
+  const Outcome diff = hindsight({"diff", path("t.trace"), path("fixed.hst")});
+  EXPECT_THAT(diff.text, AllOf(HasSubstr("different machines:\n  initrd\n"), HasSubstr("\n  -BUG: "),
+                               HasSubstr("(reset)\nb ends at icount "), HasSubstr("(power-off)\n")));
+  write("good.expect",
+        "console contains \"RING-OK\"\nno oops\nends with power-off\nfunction panic not called\n");
+  const Outcome good = hindsight({"expect", path("fixed.hst"), path("good.expect")});
+  EXPECT_EQ(good.code, 0) << good.text;
+  expect_verified(path("fixed.hst"));
 }
 
 }  // namespace

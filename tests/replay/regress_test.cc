@@ -175,5 +175,85 @@ TEST_F(Expect, VerifyChecksTheFactsBesideATraceAndReportsThemAsTests) {
   EXPECT_EQ(hindsight({"verify", path("traces")}).code, 0);
 }
 
+class Rerun : public Regress {
+ protected:
+  /// The golden kernel's source, altered by `sed`, as a kernel of its own.
+  bool build_kernel(const std::string& sed) const {
+    const std::string object = path("k.o");
+    return run({"sh", "-c",
+                "sed '" + sed + "' " HINDSIGHT_GOLDEN "/kernel.S | as --64 -o " + object +
+                    " - && ld -N -static -Ttext=0x100000 -e start --build-id=none -o " + path("kernel") +
+                    " " + object})
+               .code == 0;
+  }
+  Outcome rerun(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"rerun", kGolden, "-o", path("new.hst")};
+    words.insert(words.end(), more.begin(), more.end());
+    return hindsight(words);
+  }
+  static std::string events(const std::string& trace) { return hindsight({"events", trace}).text; }
+  static std::string digests(const std::string& trace) {
+    return hindsight({"events", "--kind", "digest", trace}).text;
+  }
+};
+
+TEST_F(Rerun, WithNothingNewItIsTheSameRunAgain) {
+  const Outcome outcome = rerun();
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_THAT(
+      outcome.text,
+      AllOf(StartsWith("golden kernel"), HasSubstr("the recording: power-off at icount 341,377\n"),
+            HasSubstr("the rerun:     power-off at icount 341,377\n"), Not(HasSubstr("came without"))));
+  EXPECT_EQ(events(path("new.hst")), events(kGolden));
+  EXPECT_THAT(digests(kGolden), HasSubstr("20000"));
+  EXPECT_EQ(digests(path("new.hst")), digests(kGolden));
+  const Outcome diff = hindsight({"diff", kGolden, path("new.hst")});
+  EXPECT_EQ(diff.code, 0) << diff.text;
+  expect_verified(path("new.hst"));
+}
+
+TEST_F(Rerun, AnotherKernelGetsTheSameInputsAtItsOwnPace) {
+  // It says more when it starts, and does so later.
+  if (!build_kernel(
+          "s/golden kernel/golden kernel, a later one/; s/^start:.*/&\\n movl $9999, %ecx\\n9: loop 9b/"))
+    GTEST_SKIP() << "binutils are needed";
+  const Outcome outcome = rerun({"--kernel", path("kernel")});
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("golden kernel, a later one"), HasSubstr("bye"),
+                                  HasSubstr("the rerun:     power-off at icount ")));
+  const std::string inputs = hindsight({"events", "--kind", "input", path("new.hst")}).text;
+  EXPECT_THAT(inputs, AllOf(HasSubstr("1 bytes: 61\n"), HasSubstr("1 bytes: 2e\n")));
+  EXPECT_NE(inputs, hindsight({"events", "--kind", "input", kGolden}).text);
+  EXPECT_THAT(hindsight({"info", path("new.hst")}).text, HasSubstr("\nrerun of      serial_v1.trace\n"));
+  expect_verified(path("new.hst"));
+  const Outcome diff = hindsight({"diff", kGolden, path("new.hst")});
+  EXPECT_EQ(diff.code, 1);
+  EXPECT_THAT(diff.text,
+              AllOf(HasSubstr("the traces are of different machines:\n  kernel\n"),
+                    HasSubstr("  input  serial0        4 in a, 4 in b; in order, 0 with other contents, "),
+                    HasSubstr("\n  -golden kernel\n"), HasSubstr("\n  +golden kernel, a later one\n"),
+                    HasSubstr("\na ends at icount 341377, "), HasSubstr("(power-off)\nb ends at icount ")));
+}
+
+TEST_F(Rerun, AGuestThatDoesNotEndIsStoppedAndHasFailed) {
+  if (!build_kernel("s/^start:.*/&\\n9: jmp 9b/")) GTEST_SKIP() << "binutils are needed";
+  const Outcome outcome = rerun({"--kernel", path("kernel")});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("4 inputs of the recording did not come\n"),
+                                  HasSubstr("did not end within 2,001,365,508 instructions")));
+}
+
+TEST_F(Rerun, WhatCannotBeDoneIsOneLine) {
+  write("notes", "mine");
+  EXPECT_EQ(rerun({"--kernel", path("absent")}).code, 3);
+  EXPECT_EQ(rerun({"--kernel", path("notes")}).code, 3);
+  EXPECT_FALSE(fs::exists(path("new.hst")));
+  fs::copy_file(kGolden, path("new.hst"));
+  EXPECT_THAT(rerun().text, HasSubstr("new.hst: the file exists; --force replaces a trace\n"));
+  EXPECT_THAT(hindsight({"rerun", path("new.hst"), "--force", "-o", path("new.hst")}).text,
+              HasSubstr("a rerun is a trace of its own"));
+  EXPECT_TRUE(fs::exists(path("new.hst")));
+}
+
 }  // namespace
 }  // namespace hindsight::tests

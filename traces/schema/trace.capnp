@@ -10,6 +10,7 @@ struct TraceHeader {
   formatVersion @1 :UInt32;
   config @2 :Machine.MachineConfig;
   parent @3 :Parent;       # null: recorded from power-on. Set: format version 2.
+  rerunOf @4 :Parent;      # the trace whose inputs this machine got, at the power-on. It changes no replay.
 }
 
 struct Parent {

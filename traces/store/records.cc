@@ -177,6 +177,7 @@ Bytes encode(const MachineConfig& config) {
   root.setFormatVersion(config.format_version());
   put(root.initConfig(), config);
   if (config.parent) put(root.initParent(), *config.parent);
+  if (config.rerun_of) put(root.initRerunOf(), *config.rerun_of);
   return to_bytes(message);
 }
 
@@ -250,6 +251,7 @@ Result<MachineConfig> decode_config(std::span<const std::byte> data) {
     Result<MachineConfig> config = get(in.getConfig());
     if (!config) return config;
     if (in.hasParent()) config->parent = get(in.getParent());
+    if (in.hasRerunOf()) config->rerun_of = get(in.getRerunOf());
     if (config->format_version() != in.getFormatVersion()) {
       return error("format version {} of a trace with{} a parent expected, found {}",
                    config->format_version(), config->parent ? "" : "out", in.getFormatVersion());

@@ -78,7 +78,8 @@ struct MachineConfig {
   std::uint64_t seed = 0;
   bool has_console = false;
   bool has_entropy = false;
-  std::optional<ParentTrace> parent;  ///< none: recorded from power-on
+  std::optional<ParentTrace> parent;    ///< none: recorded from power-on
+  std::optional<ParentTrace> rerun_of;  ///< whose inputs it got, for people and programs only
 
   [[nodiscard]] std::uint32_t format_version() const { return parent ? kBranchVersion : kFirstVersion; }
 };

@@ -55,7 +55,7 @@ struct SnapshotRecord {
   std::uint64_t ram_pages = 0;
   Hash128 base;
   std::vector<Piece> regions;
-  std::vector<Footprint> footprints;
+  std::vector<Footprint> footprints = {};
 };
 
 struct Mark {

@@ -62,6 +62,13 @@ TEST(MachineDiff, JoinsNeighbouringPagesAndCountsBytes) {
   EXPECT_EQ(difference.ranges[1].first, 9u);
 }
 
+TEST(ConsoleDiff, LeavesOutTheTimesOfLinuxAndNothingElse) {
+  EXPECT_EQ(diff::without_times("[    0.000000] Linux\r\n[12.5] \n[  ] a\n[1.2 ] b\n[1] c\nx [1.2] d"),
+            "Linux\r\n\n[  ] a\n[1.2 ] b\n[1] c\nx [1.2] d");
+  EXPECT_EQ(diff::without_times("["), "[");
+  EXPECT_EQ(diff::without_times("[ 1."), "[ 1.");
+}
+
 TEST(MachineDiff, ShowsTheWordsThatDifferTogether) {
   Fake a, b;
   for (const std::uint64_t address : {7, 8, 40}) b.machine.fake_ram().write(address, std::byte{1});
@@ -179,6 +186,22 @@ TEST_F(RecordingDiff, OfTwoThatAreTheSameIsEqual) {
   EXPECT_EQ(difference.relation, diff::Relation::equal);
   EXPECT_GT(difference.events, 10u);
   EXPECT_GT(difference.digests, 10u);
+}
+
+TEST_F(RecordingDiff, OfTwoMachinesTellsWhatCameInAndWhatWasShown) {
+  store::MachineConfig other;
+  other.command_line = "other";
+  record("a"), record("b", Icount(30'000), Icount::max(), other);
+  const auto difference =
+      diff::compare_outcomes(**store::TraceReader::open(path("a")), **store::TraceReader::open(path("b")));
+  ASSERT_TRUE(difference) << difference.failure().message;
+  EXPECT_EQ(difference->relation, diff::Relation::different);
+  EXPECT_FALSE(difference->event);
+  ASSERT_THAT(difference->later, testing::Not(testing::IsEmpty()));
+  std::uint64_t others = 0;
+  for (const diff::EventCount& count : difference->later) others += count.other_contents;
+  EXPECT_GT(others, 0u);
+  EXPECT_THAT(difference->consoles, SizeIs(1));
 }
 
 TEST_F(RecordingDiff, OfOneThatWasStoppedEarlierIsAPrefix) {

@@ -308,6 +308,18 @@ TEST_F(TraceStore, ABranchNamesItsParentAndAnOlderReaderRefusesIt) {
   EXPECT_EQ(read->parent->delivery, 2u);
 }
 
+TEST_F(TraceStore, ARerunNamesTheTraceOfItsInputsAndIsOfTheFirstVersion) {
+  MachineConfig config;
+  config.rerun_of = {{11, 12}, "failed.hst", {}, 0};
+  EXPECT_EQ(config.format_version(), 1u);
+  const Result<MachineConfig> read = decode_config(encode(config));
+  ASSERT_TRUE(read) << read.failure().message;
+  EXPECT_FALSE(read->parent);
+  ASSERT_TRUE(read->rerun_of);
+  EXPECT_EQ(read->rerun_of->identity, (Hash128{11, 12}));
+  EXPECT_EQ(read->rerun_of->name, "failed.hst");
+}
+
 TEST_F(TraceStore, ABranchWithoutASnapshotOfItsBeginningIsRefused) {
   {
     auto writer = TraceWriter::create(path_, quick());
