@@ -96,6 +96,12 @@ struct LookOptions {
   unsigned jobs = 0;                              ///< machines that scan at once; 0: one for each core
 };
 
+/// Debug information of the guest's code, and where its sources are.
+struct SourceOptions {
+  std::vector<std::string> symbols;  ///< FILE or FILE@ADDRESS
+  std::vector<std::string> folders;  ///< DIR or FROM=TO
+};
+
 struct GdbOptions {
   LookOptions look;
   std::string listen = "127.0.0.1:1234";
@@ -103,12 +109,14 @@ struct GdbOptions {
 
 struct ShowOptions {
   LookOptions look;
+  SourceOptions source;
   std::string topic;               ///< one of show_topics()
   std::vector<std::string> words;  ///< what the topic wants to know
 };
 
 struct DebugOptions {
   LookOptions look;
+  SourceOptions source;
   bool headless = false;
   std::string script;  ///< actions for the window, one a line
   std::string size = "1600x1000";

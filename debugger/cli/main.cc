@@ -154,6 +154,16 @@ void add_look(CLI::App& command, LookOptions& options, bool with_at = true) {
       ->capture_default_str();
 }
 
+void add_source(CLI::App& command, SourceOptions& options) {
+  command
+      .add_option("--symbols", options.symbols,
+                  "FILE or FILE@ADDRESS: a vmlinux, a module or a program with debug information, for source "
+                  "lines and variables; a kernel's and its modules' addresses are found")
+      ->allow_extra_args(false);
+  command.add_option("--source-dir", options.folders, "DIR or FROM=TO: where those sources are")
+      ->allow_extra_args(false);
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
   app.require_subcommand(1);
@@ -240,10 +250,12 @@ int dispatch(int argc, char** argv) {
   show->add_option("words", showing.words,
                    "memory ADDRESS [LENGTH], walk ADDRESS, state [PART]; an address is a number, a symbol, "
                    "symbol+offset or (of memory) phys:NUMBER");
+  add_source(*show, showing.source);
   DebugOptions debugging;
   auto* debug =
       app.add_subcommand("debug", "look at a trace in a window, and walk along it in both directions");
   add_look(*debug, debugging.look);
+  add_source(*debug, debugging.source);
   auto* headless = debug->add_flag("--headless", debugging.headless, "map no window; for scripts");
   auto* window_script =
       debug->add_option("--script", debugging.script, "a file of actions to carry out, one a line");

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "debugger/cli/look.h"
+#include "debugger/cli/source_output.h"
 #include "debugger/session/positions.h"
 
 namespace hindsight::debugger::cli {
@@ -61,6 +62,33 @@ Outcome show_stack(Session& session, const std::vector<std::string>&) {
   const auto stack = session.call_stack();
   if (!stack) return Refusal{kBadInput, stack.failure().message};
   fmt::print("{}", *stack);
+  return {};
+}
+
+/// With debug information; see show_command.
+Outcome show_no_variables(Session&, const std::vector<std::string>&) {
+  return usage("variables: --symbols FILE expected");
+}
+
+Outcome show_lines(session::Sources& sources) {
+  print_frames(sources.frames());
+  return {};
+}
+
+/// Of the frame that is asked for, else of the innermost that has lines.
+Outcome show_variables(session::Sources& sources, const std::vector<std::string>& words) {
+  const std::vector<session::SourceFrame> frames = sources.frames();
+  auto frame = words.empty() ? std::optional<std::uint64_t>(0) : number_of(words[0]);
+  if (!frame || *frame >= frames.size())
+    return usage(fmt::format("variables [FRAME] expected, of {} frames", frames.size()));
+  if (words.empty())
+    while (*frame + 1 < frames.size() && !frames[*frame].place) ++*frame;
+  if (!frames[*frame].place)
+    return Refusal{kBadInput,
+                   fmt::format("no line is known for frame {}: {}", *frame, frames[*frame].function)};
+  fmt::print("#{} {} at {}:{}\n", *frame, frames[*frame].function, frames[*frame].place->file,
+             frames[*frame].place->line);
+  print_variables(sources.variables(*frame));
   return {};
 }
 
@@ -166,8 +194,10 @@ struct Topic {
   const char* name;
   Outcome (*show)(Session& session, const std::vector<std::string>& words);
 };
-constexpr Topic kTopics[] = {{"registers", show_registers}, {"stack", show_stack}, {"memory", show_memory},
-                             {"walk", show_walk},           {"state", show_state}, {"tables", show_tables}};
+constexpr Topic kTopics[] = {{"registers", show_registers},   {"stack", show_stack},
+                             {"memory", show_memory},         {"walk", show_walk},
+                             {"state", show_state},           {"tables", show_tables},
+                             {"variables", show_no_variables}};
 
 }  // namespace
 
@@ -187,7 +217,17 @@ int show_command(const ShowOptions& options) {
     return complain(usage(fmt::format("{} expected, found {}", show_topics(), options.topic)));
   auto session = open_session(options.look);
   if (!session) return complain({kBadInput, session.failure().message});
-  const Outcome refusal = topic->show(**session, options.words);
+  const auto sources = open_sources(**session, options.source);
+  if (!sources) return complain({kBadInput, sources.failure().message});
+  Outcome refusal;
+  if (*sources && options.topic == "stack")
+    refusal = show_lines(**sources);
+  else if (*sources && options.topic == "variables")
+    refusal = show_variables(**sources, options.words);
+  else
+    refusal = topic->show(**session, options.words);
+  if (*sources)
+    for (const std::string& trouble : (*sources)->troubles()) fmt::print(stderr, "hindsight: {}\n", trouble);
   return refusal ? complain(*refusal) : kOk;
 }
 

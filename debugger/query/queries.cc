@@ -291,7 +291,7 @@ Result<std::optional<LastWrite>> Queries::last_write(const Target& target, Stret
       const bool exact = frame.lookup_pc(i == 0) == frame.pc;
       last.stack.push_back({frame.pc, exact ? name(frame.pc) : name_of_return(frame.pc), frame.interrupted});
     }
-    if (stack->user_pc) last.stack_end = fmt::format("user space at {:#x}", stack->user_pc->value);
+    if (stack->user) last.stack_end = fmt::format("user space at {:#x}", stack->user->pc.value);
   }
   if (const auto moved = timeline_->seek(at_); !moved) return moved.failure();
   return std::optional(std::move(last));

@@ -103,9 +103,11 @@ Result<std::vector<FrameInfo>> KernelView::frames() {
     const GuestVirt pc = frame.lookup_pc(all.empty());
     auto location = (*known)->at(pc);
     if (location) location->offset += frame.pc - pc;
-    all.push_back({frame.pc, location ? location->text() : "?", frame.interrupted, frame.guessed});
+    all.push_back({frame.pc, location ? location->text() : "?", frame.interrupted, frame.guessed,
+                   frame.general, frame.known});
   }
-  if (stack->user_pc) all.push_back({*stack->user_pc, "user space", false, false});
+  if (const auto& user = stack->user)
+    all.push_back({user->pc, "user space", user->interrupted, false, user->general, user->known});
   return all;
 }
 

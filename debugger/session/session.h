@@ -95,6 +95,9 @@ struct FrameInfo {
   std::string where;         ///< "vfs_write+0x12 [module]"; "?" where nothing is known
   bool interrupted = false;  ///< an exception or interrupt came here
   bool guessed = false;
+  /// The general registers there, as instructions encode them; of those whose bit is set in `known`.
+  std::array<std::uint64_t, 16> general = {};
+  std::uint16_t known = 0;
 };
 struct TaskInfo {
   GuestVirt address;

@@ -94,8 +94,8 @@ std::string GuestKernel::describe(const Stack& stack) const {
     text += fmt::format("#{:<2} {:016x}  {}{}{}\n", i, frame.pc.value, location ? location->text() : "?",
                         frame.interrupted ? "  (interrupted)" : "", frame.guessed ? "  (guessed)" : "");
   }
-  if (stack.user_pc) {
-    text += fmt::format("    {:016x}  {}\n", stack.user_pc->value, end_text(stack.end));
+  if (stack.user) {
+    text += fmt::format("    {:016x}  {}\n", stack.user->pc.value, end_text(stack.end));
   } else if (stack.end != Stack::End::bottom) {
     text += fmt::format("    ({})\n", end_text(stack.end));
   }

@@ -5,6 +5,7 @@
 // loaded; any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -65,6 +66,9 @@ struct Frame {
   bool interrupted = false;  ///< what called the frame before is an interrupt or exception that came here
   bool entered = false;      ///< its first instruction is next: a retpoline is about to jump there
   bool guessed = false;      ///< found through the frame pointer, for want of ORC data
+  /// The general registers there, as instructions encode them; of those whose bit is set in `known`.
+  std::array<std::uint64_t, 16> general{};
+  std::uint16_t known = 0;
 
   /// An address of the instruction that is being executed: for return addresses one byte before them.
   [[nodiscard]] GuestVirt lookup_pc(bool first) const {
@@ -75,14 +79,14 @@ struct Frame {
 struct Stack {
   enum class End : std::uint8_t {
     bottom,      ///< where a kernel thread or a CPU began
-    user,        ///< came from user space, at user_pc
+    user,        ///< came from user space, at user
     unknown,     ///< code without data, and no frame pointer to go by
     unreadable,  ///< the stack is not where it should be
     limit        ///< deeper than was asked for
   };
   std::vector<Frame> frames;
   End end = End::unknown;
-  std::optional<GuestVirt> user_pc;
+  std::optional<Frame> user;
 };
 
 class Unwinder final {

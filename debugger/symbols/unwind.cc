@@ -22,8 +22,16 @@ class Walk {
   }
 
   [[nodiscard]] Frame frame() const {
-    return {GuestVirt{registers_.rip}, GuestVirt{registers_[Registers::rsp]}, interrupted_, entered_,
-            guessed_};
+    std::uint16_t known = 0;
+    for (std::size_t i = 0; i < known_.size(); ++i)
+      known = static_cast<std::uint16_t>(known | unsigned{known_[i]} << i);
+    return {GuestVirt{registers_.rip},
+            GuestVirt{registers_[Registers::rsp]},
+            interrupted_,
+            entered_,
+            guessed_,
+            registers_.general,
+            known};
   }
 
   /// To the caller; why not, if there is none.
@@ -40,7 +48,6 @@ class Walk {
     if (registers_.rip == old_pc && registers_[Registers::rsp] == old_sp) return Stack::End::unreadable;
     return std::nullopt;
   }
-  [[nodiscard]] std::uint64_t rip() const { return registers_.rip; }
 
  private:
   OrcEntry recipe(bool first) {
@@ -156,7 +163,7 @@ Stack Unwinder::unwind(const Registers& registers, const MemoryView& memory, std
   Walk walk(registers, memory, *this);
   if (registers.cpl != 0) {
     stack.end = Stack::End::user;
-    stack.user_pc = GuestVirt{registers.rip};
+    stack.user = walk.frame();
     return stack;
   }
   while (stack.frames.size() < most) {
@@ -164,7 +171,7 @@ Stack Unwinder::unwind(const Registers& registers, const MemoryView& memory, std
     const auto end = walk.step(stack.frames.size() == 1);
     if (!end) continue;
     stack.end = *end;
-    if (*end == Stack::End::user) stack.user_pc = GuestVirt{walk.rip()};
+    if (*end == Stack::End::user) stack.user = walk.frame();
     return stack;
   }
   stack.end = Stack::End::limit;

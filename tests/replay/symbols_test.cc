@@ -284,7 +284,7 @@ TEST_F(SymbolsGuestTest, GdbNamesAndUnwindsByTheFileThatIsMade) {
     EXPECT_THAT(gdb.text, HasSubstr(fmt::format("\"start_kernel\" is at {:#x}", inside.value - 3)));
     std::string pcs;
     for (const Frame& frame : stack.frames) pcs += fmt::format("pc {:x}\n", frame.pc.value);
-    if (stack.user_pc) pcs += fmt::format("pc {:x}\n", stack.user_pc->value);
+    if (stack.user) pcs += fmt::format("pc {:x}\n", stack.user->pc.value);
     EXPECT_THAT(gdb.text, HasSubstr(pcs)) << text_of(stack, symbols, modules);
   }
   EXPECT_EQ(interrupted, 3);

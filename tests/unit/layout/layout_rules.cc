@@ -35,6 +35,7 @@ const Room kRooms[] = {
     {"replay/", {"engine/", "traces/"}},
     {"debugger/session/", {"engine/", "traces/", "replay/", "debugger/symbols/"}},
     {"debugger/symbols/", {"engine/", "traces/", "replay/"}},
+    {"debugger/source/", {"engine/base/", "debugger/session/"}},
     {"debugger/query/", {"engine/", "traces/", "replay/", "debugger/session/", "debugger/symbols/"}},
     {"debugger/expect/", {"engine/", "traces/", "replay/", "debugger/query/", "debugger/session/"}},
     {"debugger/gdb/", {"engine/base/", "debugger/session/"}},

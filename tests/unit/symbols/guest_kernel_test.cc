@@ -84,6 +84,20 @@ TEST_P(GuestKernelTest, GoesOnWhereAnInterruptCame) {
   EXPECT_FALSE(stack.frames[2].interrupted);
 }
 
+TEST_P(GuestKernelTest, KnowsEveryRegisterWhereAnInterruptSavedThemAndFewInCallers) {
+  push(kSp + 32, Kernel::kBottom.value + 7);
+  const std::uint64_t regs = kSp - 0x200;
+  push(regs + 5 * 8, 0xb0b);  // rbx
+  push(regs + 16 * 8, Kernel::kOuter.value + 4);
+  push(regs + 17 * 8, 0x10);
+  push(regs + 19 * 8, kSp);
+  const Stack stack = unwind(at(Kernel::kEntry + 8, regs));
+  EXPECT_EQ(stack.frames[1].known, 0xFFFF);
+  EXPECT_EQ(stack.frames[1].general[Registers::rbx], 0xb0bU);
+  EXPECT_EQ(stack.frames[1].general[Registers::rsp], kSp);
+  EXPECT_EQ(stack.frames[2].known & ~(1 << Registers::rbp), 1 << Registers::rsp);
+}
+
 TEST_P(GuestKernelTest, GoesOnFromWhatTheCpuAlonePushed) {
   push(kSp + 8, Kernel::kBottom.value + 3);
   push(kSp + 16, 0x10);
@@ -97,7 +111,8 @@ TEST_P(GuestKernelTest, EndsInUserSpace) {
   push(kSp + 17 * 8, 0x33);
   const Stack stack = unwind(at(Kernel::kEntry + 8));
   EXPECT_EQ(stack.end, End::user);
-  EXPECT_EQ(stack.user_pc, GuestVirt{0x401000});
+  ASSERT_TRUE(stack.user);
+  EXPECT_EQ(stack.user->pc, GuestVirt{0x401000});
 }
 
 TEST_P(GuestKernelTest, HasNoFramesOfUserSpaceItself) {
