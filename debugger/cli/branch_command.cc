@@ -97,26 +97,6 @@ Result<std::string> branch_quietly(const BranchPoint& from, RunOptions options) 
                      name_of(result->reason));
 }
 
-/// Opens the session at options.look.at and takes its leave from there.
-Result<BranchPoint> find_branch_point(const LookOptions& options) {
-  std::optional<BranchPoint> from;
-  const session::Brancher note = [&](const BranchPoint& point, const std::string&) -> Result<std::string> {
-    from = point;
-    return std::string();
-  };
-  auto session = open_session(options, note);
-  if (!session) return session.failure();
-  const auto wanted = (*session)->parse_position(options.at);
-  if (!wanted) return wanted.failure();
-  if ((*session)->now() != *wanted) {
-    return error("{}: a position from icount {} to {} expected, found {}", options.trace,
-                 session::text_of((*session)->first()), session::text_of((*session)->last()), options.at);
-  }
-  const auto left = (*session)->branch({});
-  if (!left) return error("{}: {}", options.trace, left.failure().message);
-  return std::move(*from);
-}
-
 }  // namespace
 
 session::Brancher quiet_brancher(const std::string& engine) {
@@ -139,8 +119,17 @@ int branch_command(const BranchOptions& options) {
   std::error_code ignored;
   if (std::filesystem::equivalent(run.trace, options.look.trace, ignored))
     return complain(kBadInput, run.trace + ": a branch is a trace of its own, beside its parent");
-  const auto from = find_branch_point(options.look);
-  if (!from) return complain(kBadInput, from.failure().message);
+  std::optional<BranchPoint> from;
+  {
+    const Look look =
+        look_into(options.look, [&](const BranchPoint& point, const std::string&) -> Result<std::string> {
+          from = point;
+          return std::string();
+        });
+    if (!look) return look.code;
+    if (const auto left = look.session->branch({}); !left)
+      return complain(kBadInput, options.look.trace + ": " + left.failure().message);
+  }
   if (run.stop_at <= from->snapshot->at.icount.value)
     return complain(kBadInput, fmt::format("--stop-at: an icount after {} expected, where the branch begins",
                                            from->snapshot->at.icount.value));

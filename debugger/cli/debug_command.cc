@@ -26,13 +26,13 @@ int debug_command(const DebugOptions& options) {
                options.size);
     return kUsage;
   }
-  auto session = open_session(options.look);
-  if (!session) return complain(session.failure());
+  const Look look = look_into(options.look);
+  if (!look) return look.code;
   window.title = std::filesystem::path(options.look.trace).filename().string();
   window.script = options.script;
   window.headless = options.headless;
   window.scale = options.scale;
-  const Status shown = ui::run_window(**session, window);
+  const Status shown = ui::run_window(*look.session, window);
   return shown ? kOk : complain(shown.failure());
 }
 

@@ -12,9 +12,14 @@ namespace hindsight::debugger::cli {
 
 /// Builds machines of a trace on this engine.
 [[nodiscard]] replay::timeline::MachineFactory machines(const std::string& engine);
-/// The trace as a session that stands at options.at.
-Result<std::unique_ptr<session::Session>> open_session(const LookOptions& options,
-                                                       session::Brancher brancher = {});
+/// An open session, or none: then what is wrong was said, and the command ends with `code`.
+struct Look {
+  std::unique_ptr<session::Session> session;
+  ExitCode code = kOk;
+  explicit operator bool() const { return session != nullptr; }
+};
+/// Opens the trace at options.at.
+Look look_into(const LookOptions& options, session::Brancher brancher = {});
 /// Records branches that nobody steers: no input but fresh entropy, a billion instructions at the most.
 [[nodiscard]] session::Brancher quiet_brancher(const std::string& engine);
 

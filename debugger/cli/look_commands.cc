@@ -15,9 +15,9 @@ namespace {
 using engine::port::Position;
 using session::Session;
 
-int complain(const Error& failure) {
+ExitCode complain(const Error& failure, ExitCode code = kBadInput) {
   fmt::print(stderr, "hindsight: {}\n", failure.message);
-  return kBadInput;
+  return code;
 }
 
 }  // namespace
@@ -31,71 +31,80 @@ replay::timeline::MachineFactory machines(const std::string& engine) {
   };
 }
 
-Result<std::unique_ptr<Session>> open_session(const LookOptions& options, session::Brancher brancher) {
+Look look_into(const LookOptions& options, session::Brancher brancher) {
   auto session =
       session::open_replay(options.trace, machines(options.engine),
                            {.ladder_bytes = options.ladder, .jobs = options.jobs}, std::move(brancher));
-  if (!session) return session;
+  if (!session) return {nullptr, complain(session.failure())};
   const auto at = (*session)->parse_position(options.at);
-  if (!at) return at.failure();
-  if (const auto moved = (*session)->seek(*at); !moved) return moved.failure();
-  return session;
+  if (!at) return {nullptr, complain(error("--at: {}", at.failure().message), kUsage)};
+  const Position first = (*session)->first(), last = (*session)->last();
+  if (*at < first || *at > last)
+    return {nullptr,
+            complain(error("--at: {}: a position from icount {} to {} expected, found {}", options.trace,
+                           session::text_of(first), session::text_of(last), options.at),
+                     kUsage)};
+  if (const auto moved = (*session)->seek(*at); !moved) return {nullptr, complain(moved.failure())};
+  return {std::move(*session)};
 }
 
 int gdb_command(const GdbOptions& options) {
   signal(SIGPIPE, SIG_IGN);
-  auto session = open_session(options.look, quiet_brancher(options.look.engine));
-  if (!session) return complain(session.failure());
+  const Look look = look_into(options.look, quiet_brancher(options.look.engine));
+  if (!look) return look.code;
+  const auto& session = look.session;
   gdb::ServeOptions serve;
   serve.listen = options.listen;
   serve.on_listening = [&](const std::string& address) {
     fmt::print("{}: at icount {} of {}; in gdb: target remote {}\n", options.look.trace,
-               session::text_of((*session)->now()), session::text_of((*session)->last()), address);
+               session::text_of(session->now()), session::text_of(session->last()), address);
     std::fflush(stdout);
   };
-  serve.program_file = [&] { return (*session)->symbol_file(); };
-  auto server = gdb::Server::open(**session, serve);
+  serve.program_file = [&] { return session->symbol_file(); };
+  auto server = gdb::Server::open(*session, serve);
   if (!server) return complain(server.failure());
   const StopSignals signals(**server);
   const Status served = (*server)->run();
   if (!served) return complain(served.failure());
   // A trace that cannot be written (another user's, a full disk) only makes the next session start cold.
-  if (const auto kept = (*session)->keep_useful_snapshots(); kept && *kept != 0)
+  if (const auto kept = session->keep_useful_snapshots(); kept && *kept != 0)
     fmt::print("{} snapshots were kept in the trace\n", *kept);
   return kOk;
 }
 
 int snapshot_command(const SnapshotOptions& options) {
-  auto session = open_session(options.look);
-  if (!session) return complain(session.failure());
+  const Look look = look_into(options.look);
+  if (!look) return look.code;
+  const auto& session = look.session;
   const auto take = [&](Position at) -> Status {
-    if (const auto moved = (*session)->seek(at); !moved) return moved.failure();
-    if (const Status taken = (*session)->take_snapshot(); !taken) return taken;
-    fmt::print("snapshot at icount {}\n", session::text_of((*session)->now()));
+    if (const auto moved = session->seek(at); !moved) return moved.failure();
+    if (const Status taken = session->take_snapshot(); !taken) return taken;
+    fmt::print("snapshot at icount {}\n", session::text_of(session->now()));
     std::fflush(stdout);
     return Done{};
   };
   if (options.every == 0) {
-    const Status taken = take((*session)->now());
+    const Status taken = take(session->now());
     return taken ? kOk : complain(taken.failure());
   }
-  for (std::uint64_t at = options.every; at < (*session)->last().icount.value; at += options.every)
+  for (std::uint64_t at = options.every; at < session->last().icount.value; at += options.every)
     if (const Status taken = take({Icount{at}, 0}); !taken) return complain(taken.failure());
   return kOk;
 }
 
 int mark_command(const MarkOptions& options) {
-  auto session = open_session(options.look);
-  if (!session) return complain(session.failure());
+  const Look look = look_into(options.look);
+  if (!look) return look.code;
+  const auto& session = look.session;
   if (options.name.empty()) {
-    for (const session::MarkInfo& mark : (*session)->marks())
+    for (const session::MarkInfo& mark : session->marks())
       fmt::print("{:>16}  {}{}{}\n", session::text_of(mark.at), mark.name, mark.note.empty() ? "" : "  ",
                  mark.note);
     return kOk;
   }
-  const Status set = (*session)->set_mark(options.name, options.note);
+  const Status set = session->set_mark(options.name, options.note);
   if (!set) return complain(set.failure());
-  fmt::print("mark:{} is icount {}\n", options.name, session::text_of((*session)->now()));
+  fmt::print("mark:{} is icount {}\n", options.name, session::text_of(session->now()));
   return kOk;
 }
 

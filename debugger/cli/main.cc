@@ -10,6 +10,7 @@
 #include "debugger/cli/query_options.h"
 #include "debugger/cli/regression_options.h"
 #include "debugger/cli/trace_exec.h"
+#include "debugger/gdb/server.h"
 #include "engine/base/log.h"
 #include "engine/base/types.h"
 
@@ -22,7 +23,7 @@ constexpr const char* kExitCodes =
     "  1  a divergence, or the guest failed (it shut down, hung for ever, or left its\n"
     "     script), or verify was interrupted or ran out of time,\n"
     "     or a fact does not hold\n"
-    "  2  a wrong command line\n"
+    "  2  a wrong command line, or a position or an address that there is not\n"
     "  3  a bad trace, or the host failed (a file, a full disk, a port)\n";
 
 constexpr const char* kDiffHelp =
@@ -114,6 +115,15 @@ void add_machine_options(CLI::App& command, RunOptions& options) {
   add_engine(command, options.engine);
 }
 
+CLI::Validator gdb_address() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const Status fits = gdb::check_address(text);
+        return fits ? std::string() : fits.failure().message;
+      },
+      "ADDRESS", "address");
+}
+
 /// How the trace that a command records is written.
 void add_trace_options(CLI::App& command, RunOptions& options) {
   command.add_option("-o,--output", options.trace, "the trace to write")->required();
@@ -194,7 +204,7 @@ int dispatch(int argc, char** argv) {
       ->add_option("--gdb", run.gdb,
                    "let gdb drive the machine while it is recorded: 127.0.0.1:PORT (0: any free one) or "
                    "unix:PATH; it waits for gdb before its first instruction, and runs on after detach")
-      ->type_name("ADDRESS")
+      ->check(gdb_address())
       ->excludes(until_fail);
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
@@ -242,6 +252,7 @@ int dispatch(int argc, char** argv) {
   auto* gdb = app.add_subcommand("gdb", "let gdb walk along a trace, in both directions");
   add_look(*gdb, serving.look);
   gdb->add_option("--listen", serving.listen, "127.0.0.1:PORT (0: any free one) or unix:PATH")
+      ->check(gdb_address())
       ->capture_default_str();
   ShowOptions showing;
   auto* show = app.add_subcommand("show", "print what the machine holds at one position");

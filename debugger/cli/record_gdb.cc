@@ -1,6 +1,7 @@
 #include "debugger/cli/record_gdb.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -51,7 +52,11 @@ Outcome record_under_gdb(LiveRecording& recording, LiveHost& host, const RunOpti
   serve.live = true;
   serve.program_file = [&] { return session->symbol_file(); };
   const auto server = gdb::Server::open(*session, serve);
-  if (!server) return give_up(server.failure());
+  if (!server) {
+    // Of a machine that has not begun nothing is kept.
+    if (recorded.finish()) ::unlink(options.trace.c_str());
+    return give_up(server.failure());
+  }
   quit = [&] { (*server)->stop(); };
   greet(host, "recording to " + options.trace);
   fmt::print(stderr, "hindsight: the machine waits for gdb: target remote {}\n", (*server)->address());

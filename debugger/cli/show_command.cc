@@ -215,9 +215,10 @@ int show_command(const ShowOptions& options) {
   };
   if (topic == std::end(kTopics))
     return complain(usage(fmt::format("{} expected, found {}", show_topics(), options.topic)));
-  auto session = open_session(options.look);
-  if (!session) return complain({kBadInput, session.failure().message});
-  const auto sources = open_sources(**session, options.source);
+  const Look look = look_into(options.look);
+  if (!look) return look.code;
+  Session& session = *look.session;
+  const auto sources = open_sources(session, options.source);
   if (!sources) return complain({kBadInput, sources.failure().message});
   Outcome refusal;
   if (*sources && options.topic == "stack")
@@ -225,7 +226,7 @@ int show_command(const ShowOptions& options) {
   else if (*sources && options.topic == "variables")
     refusal = show_variables(**sources, options.words);
   else
-    refusal = topic->show(**session, options.words);
+    refusal = topic->show(session, options.words);
   if (*sources)
     for (const std::string& trouble : (*sources)->troubles()) fmt::print(stderr, "hindsight: {}\n", trouble);
   return refusal ? complain(*refusal) : kOk;

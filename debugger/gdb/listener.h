@@ -31,6 +31,8 @@ class Listener final {
  public:
   /// `address`: as ServeOptions::listen.
   static Result<Listener> open(const std::string& address);
+  /// Whether `address` is one, before anything is tried.
+  static Status check(const std::string& address);
   ~Listener();
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = delete;
@@ -44,7 +46,7 @@ class Listener final {
  private:
   Listener(Descriptor socket, std::string address, std::string path)
       : socket_(std::move(socket)), address_(std::move(address)), path_(std::move(path)) {}
-  static Result<Listener> open_port(const std::string& host, const std::string& port);
+  static Result<Listener> open_port(const std::string& address);
   static Result<Listener> open_path(const std::string& path);
 
   Descriptor socket_;

@@ -124,6 +124,8 @@ const std::string& Server::address() const { return impl_->address(); }
 Status Server::run() { return impl_->run(); }
 void Server::stop() { impl_->stop(); }
 
+Status check_address(const std::string& listen) { return Listener::check(listen); }
+
 Status serve(session::Session& session, const ServeOptions& options) {
   auto server = Server::open(session, options);
   if (!server) return server.failure();

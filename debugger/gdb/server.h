@@ -31,6 +31,9 @@ struct ServeOptions {
   ProgramFileMaker program_file;
 };
 
+/// Whether `listen` is an address as ServeOptions has it; nothing is tried.
+Status check_address(const std::string& listen);
+
 class Server final {
  public:
   /// Listens. `session` is borrowed and outlives the server.

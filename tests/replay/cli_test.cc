@@ -185,7 +185,38 @@ TEST_F(CommandLine, ShowPrintsWhatTheMachineHoldsAtAPosition) {
   EXPECT_EQ(hindsight(show + " state nothing").code, 2);
   EXPECT_EQ(hindsight(show + " everything").code, 2);
   EXPECT_EQ(hindsight(show + " memory phys:0xffffffffff").code, 3);
-  EXPECT_EQ(hindsight(show + " registers --at nowhere").code, 3);
+}
+
+TEST_F(CommandLine, APositionThatThereIsNotIsAWrongCommandLineForEveryCommand) {
+  ASSERT_EQ(hindsight(record()).code, 0);
+  const std::string trace = path("t.trace");
+  const auto refused = [&](const std::string& command) {
+    for (const std::string at : {"nowhere", "12x", "101%", "mark:none", "event:999999", "99999999999"}) {
+      const Outcome outcome = hindsight(command + at);
+      EXPECT_EQ(outcome.code, 2) << command << at << ": " << outcome.text;
+      EXPECT_THAT(outcome.text, StartsWith("hindsight: "));
+    }
+  };
+  refused("show " + trace + " registers --at ");
+  refused("gdb " + trace + " --listen unix:" + path("gdb") + " --at ");
+  refused("snapshot " + trace + " --at ");
+  refused("mark " + trace + " name --at ");
+  refused("branch " + trace + " -o " + path("b.trace") + " --at ");
+  refused("diff " + trace + "@begin @");
+  EXPECT_EQ(hindsight("query " + trace + " events --at nowhere").code, 2);
+  EXPECT_FALSE(std::filesystem::exists(path("b.trace")));
+  EXPECT_EQ(hindsight("show " + path("absent") + " registers --at nowhere").code, 3)
+      << "the trace comes first";
+}
+
+TEST_F(CommandLine, AnAddressForGdbIsCheckedBeforeTheTrace) {
+  const Outcome refused = hindsight("gdb " + path("absent") + " --listen 192.0.2.1:1");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.text,
+              StartsWith("hindsight: --listen: 192.0.2.1:1: only 127.0.0.1, localhost or unix:PATH"));
+  EXPECT_EQ(hindsight("gdb " + path("absent") + " --listen 127.0.0.1:70000").code, 2);
+  EXPECT_EQ(hindsight(record("--gdb nowhere")).code, 2);
+  EXPECT_EQ(hindsight(record("--gdb 127.0.0.1:0 --until-fail 2")).code, 2);
 }
 
 TEST_F(CommandLine, AMarkNamesAPositionForEveryCommandThatTakesOne) {
