@@ -8,6 +8,7 @@
 #include <regex>
 #include <sstream>
 
+#include "tests/replay/gdb_script.h"
 #include "tests/replay/guest_harness.h"
 
 namespace hindsight::tests {
@@ -19,29 +20,6 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 using Words = std::vector<std::string>;
-
-/// What gdb printed for each command of a script, by the command's number.
-class Answers {
- public:
-  explicit Answers(std::string all) : all_(std::move(all)) {
-    const std::regex mark("@([0-9]+)@\n");
-    for (std::sregex_iterator it(all_.begin(), all_.end(), mark), end; it != end; ++it) {
-      const auto from = static_cast<std::size_t>(it->position() + it->length());
-      answers_.push_back(
-          all_.substr(from, all_.find("\n@" + std::to_string(answers_.size() + 1), from) - from));
-    }
-  }
-  /// Empty when gdb gave up before it.
-  [[nodiscard]] std::string operator[](std::size_t command) const {
-    EXPECT_LT(command, answers_.size()) << all_;
-    return command < answers_.size() ? answers_[command] : std::string();
-  }
-  [[nodiscard]] const std::string& all() const { return all_; }
-
- private:
-  std::string all_;
-  std::vector<std::string> answers_;
-};
 
 class GdbOnGuest : public GuestTest {
  protected:
@@ -66,14 +44,7 @@ class GdbOnGuest : public GuestTest {
 
   /// One gdb in batch mode that connects and runs these commands.
   Answers gdb(const Words& commands, const std::string& before = {}) {
-    std::string script =
-        "set pagination off\nset confirm off\nset width 0\ndirectory " HINDSIGHT_SOURCES
-        "\ndefine hookpost-monitor\nmaintenance flush dcache\nmaintenance flush register-cache\nend\n" +
-        before + "\ntarget remote " + path("gdb") + "\n";
-    std::size_t number = 0;
-    for (const std::string& command : commands)
-      script += fmt::format("echo \\n@{}@\\n\n{}\n", number++, command);
-    write("script.gdb", script + fmt::format("echo \\n@{}@\\n\n", number));
+    write("script.gdb", gdb_script(path("gdb"), commands, "directory " HINDSIGHT_SOURCES "\n" + before));
     return Answers(run({"timeout", "300", gdb_, "-nx", "-batch", "-x", path("script.gdb")}).text);
   }
 
