@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "debugger/cli/look.h"
+#include "debugger/cli/source_output.h"
 #include "debugger/ui/window.h"
 
 namespace hindsight::debugger::cli {
@@ -28,6 +29,9 @@ int debug_command(const DebugOptions& options) {
   }
   const Look look = look_into(options.look);
   if (!look) return look.code;
+  const auto sources = open_sources(*look.session, options.source);
+  if (!sources) return complain(sources.failure());
+  window.sources = sources->get();
   window.title = std::filesystem::path(options.look.trace).filename().string();
   window.script = options.script;
   window.headless = options.headless;

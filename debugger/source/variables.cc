@@ -14,6 +14,14 @@ using session::Variable;
 constexpr std::size_t kMostVariables = 256, kMostOfFile = 64, kMostScanned = 1 << 20;
 constexpr std::uint64_t kMostBytes = 4096;
 
+/// What lies in memory, and not in a register that was given a name.
+bool in_memory(const FrameView& frame, Dwarf_Die& die) {
+  Dwarf_Attribute attribute;
+  if (dwarf_attr(&die, DW_AT_location, &attribute) == nullptr) return false;
+  const auto pieces = locate(frame, attribute);
+  return pieces && pieces->front().kind == Piece::Kind::memory;
+}
+
 /// DW_AT_const_value: of an integer its bytes, of anything else a block.
 std::optional<std::vector<std::byte>> constant_of(Dwarf_Die& die, std::uint64_t size) {
   Dwarf_Attribute attribute;
@@ -107,7 +115,7 @@ std::vector<Variable> file_variables(const FrameView& frame, const ValueContext&
   do {
     if (dwarf_tag(&child) != DW_TAG_variable || is_set(child, DW_AT_declaration)) continue;
     const char* name = dwarf_diename(&child);
-    if (name == nullptr || std::string_view(name).starts_with("__")) continue;
+    if (name == nullptr || std::string_view(name).starts_with("__") || !in_memory(frame, child)) continue;
     Variable variable = variable_of(frame, context, child, name, Variable::Kind::file);
     if (variable.known) all.push_back(std::move(variable));
   } while (all.size() < kMostOfFile && ++scanned < kMostScanned && dwarf_siblingof(&child, &child) == 0);

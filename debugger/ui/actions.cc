@@ -14,11 +14,14 @@ constexpr Action kActions[] = {
     {"step", "[COUNT]", "Step", "F10", false},
     {"next-event", "", "On to the next event", "F8", false},
     {"continue", "", "Run on to the next hit", "F5", false},
+    {"back-line", "", "Back to where the last line began", "Shift+F11", false},
+    {"step-line", "", "On to the next line", "F11", false},
     {"seek", "POSITION", "Go to a position", "Ctrl+G", false},
-    {"break", "ADDRESS", "Set or clear a breakpoint", "F9", false},
+    {"break", "ADDRESS|FILE:LINE", "Set or clear a breakpoint", "F9", false},
     {"watch", "ADDRESS [BYTES]", "Set or clear a watchpoint", "", false},
     {"delete", "ID", "Remove a breakpoint or watchpoint", "", false},
     {"last-write", "ADDRESS [BYTES]", "Go to the last write of a byte", "Ctrl+W", false},
+    {"frame", "NUMBER", "Show a caller's source and variables", "", false},
     {"code", "ADDRESS|pc", "Show code", "", false},
     {"memory", "ADDRESS", "Show memory", "Ctrl+M", false},
     {"walk", "ADDRESS", "Walk the page tables", "", false},
@@ -40,10 +43,10 @@ constexpr Action kActions[] = {
 };
 
 constexpr PanelName kPanels[] = {
-    {"timeline", "Timeline"}, {"code", "Disassembly"}, {"registers", "Registers"}, {"system", "System"},
-    {"memory", "Memory"},     {"walk", "Page tables"}, {"stack", "Call stack"},    {"console", "Console"},
-    {"log", "Kernel log"},    {"tasks", "Tasks"},      {"modules", "Modules"},     {"devices", "Devices"},
-    {"events", "Events"},     {"bookmarks", "Marks"},
+    {"timeline", "Timeline"},   {"code", "Disassembly"}, {"source", "Source"},  {"variables", "Variables"},
+    {"registers", "Registers"}, {"system", "System"},    {"memory", "Memory"},  {"walk", "Page tables"},
+    {"stack", "Call stack"},    {"console", "Console"},  {"log", "Kernel log"}, {"tasks", "Tasks"},
+    {"modules", "Modules"},     {"devices", "Devices"},  {"events", "Events"},  {"bookmarks", "Marks"},
 };
 
 }  // namespace

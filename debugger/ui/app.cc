@@ -49,6 +49,8 @@ App::App(EngineWorker& worker, std::string title)
     : worker_(worker), title_(std::move(title)), model_(worker.model()), theme_(&dark_theme()) {
   panels_["timeline"] = make_timeline_panel();
   panels_["code"] = make_code_panel();
+  panels_["source"] = make_source_panel();
+  panels_["variables"] = make_variables_panel();
   panels_["registers"] = make_registers_panel();
   panels_["system"] = make_system_panel();
   panels_["memory"] = make_memory_panel();

@@ -12,9 +12,9 @@ using session::StopKind;
 
 /// What is gathered at once: well below a second.
 constexpr std::uint64_t kStretch = 60'000'000;
-constexpr std::array<std::string_view, 10> kMoves = {
-    "seek",       "step",           "back",       "continue", "reverse-continue",
-    "next-event", "previous-event", "last-write", "begin",    "end"};
+constexpr std::array<std::string_view, 12> kMoves = {
+    "seek",           "step",       "back",  "continue", "reverse-continue", "next-event",
+    "previous-event", "last-write", "begin", "end",      "step-line",        "back-line"};
 
 std::pair<std::string, std::string> split(const std::string& text) {
   const auto blank = text.find(' ');
@@ -39,7 +39,8 @@ std::shared_ptr<const Told<T>> told(Result<std::vector<T>> result) {
 
 }  // namespace
 
-EngineWorker::EngineWorker(session::Session& session) : session_(session), builder_(session) {
+EngineWorker::EngineWorker(session::Session& session, session::Sources* sources)
+    : session_(session), builder_(session), source_(session, sources) {
   next_.first = session_.first();
   next_.last = session_.last();
   next_.now = session_.now();
@@ -183,6 +184,8 @@ bool EngineWorker::move(const Command& command) {
     after(session_.run_to_event(Direction::forward));
   } else if (name == "previous-event") {
     after(session_.run_to_event(Direction::backward));
+  } else if (name == "step-line" || name == "back-line") {
+    step_line(name == "step-line" ? Direction::forward : Direction::backward);
   } else if (name == "last-write") {
     last_write(command.rest);
   } else {
@@ -202,6 +205,46 @@ void EngineWorker::after(const Result<Stop>& stopped) {
     next_.message = stopped->text;
   code_at_.reset();
   refresh();
+}
+
+void EngineWorker::step_line(Direction direction) {
+  if (source_.sources() == nullptr) return complain(error("no lines are known: no --symbols were given"));
+  after(source_.sources()->step_line(direction));
+}
+
+void EngineWorker::break_at_line(const std::string& place) {
+  if (source_.sources() == nullptr) return complain(error("no lines are known: no --symbols were given"));
+  const auto addresses = source_.sources()->addresses(place);
+  if (!addresses) return complain(addresses.failure());
+  const auto of_line = [&](const BreakpointRow& row) {
+    return !row.watch && std::ranges::find(*addresses, row.address) != addresses->end();
+  };
+  if (std::ranges::any_of(breakpoints_, of_line)) {  // a second time takes it away
+    for (const BreakpointRow& row : breakpoints_)
+      if (of_line(row)) session_.remove(row.id);
+    std::erase_if(breakpoints_, of_line);
+    return;
+  }
+  for (const GuestVirt address : *addresses) {
+    session::Condition condition;
+    condition.breakpoint = replay::timeline::Breakpoint{address};
+    breakpoints_.push_back({session_.add(condition), address, place, false});
+  }
+}
+
+void EngineWorker::show_frame(const std::string& number) {
+  if (!next_.source) next_.source = source_.build(nullptr);
+  const std::size_t frame = std::strtoull(number.c_str(), nullptr, 10);
+  if (!next_.source || number.find_first_not_of("0123456789") != std::string::npos || number.empty() ||
+      frame >= next_.source->frames.size())
+    return complain(error("frame: a number below {} was expected, found \"{}\"",
+                          next_.source ? next_.source->frames.size() : 0, number));
+  source_.choose(frame);
+  next_.source = source_.build(nullptr);
+  code_at_.reset();
+  if (frame != 0) code_at_ = next_.source->frame().pc;
+  next_.code = builder_.code(code_at_);
+  path_stale_ = true;
 }
 
 void EngineWorker::last_write(const std::string& rest) {
@@ -251,6 +294,8 @@ bool EngineWorker::look(const Command& command) {
     }
     next_.code = builder_.code(code_at_);
     path_stale_ = true;
+  } else if (command.name == "frame") {
+    show_frame(command.rest);
   } else if (command.name == "memory") {
     show_memory(command.rest);
   } else if (command.name == "walk") {
@@ -276,7 +321,9 @@ void EngineWorker::show_walk(const std::string& expression) {
 }
 
 bool EngineWorker::set_stop(const Command& command) {
-  if (command.name == "break" || command.name == "watch") {
+  if (command.name == "break" && names_a_line(command.rest)) {
+    break_at_line(command.rest);
+  } else if (command.name == "break" || command.name == "watch") {
     const auto [where, size] = split(command.rest);
     const auto address = builder_.address(where);
     if (!address) {
@@ -355,12 +402,14 @@ void EngineWorker::refresh() {
     next_.memory = builder_.memory(*address, memory_at_, next_.memory.get());
   }
   if (const auto address = builder_.address(walk_at_)) next_.walk = builder_.walk(*address, walk_at_);
+  source_.forget_choice();
   stale_ = path_stale_ = true;
 }
 
 bool EngineWorker::refresh_slow() {
   if (stale_) {
     next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>(session_.snapshots());
+    if (shows("source") || shows("variables")) next_.source = source_.build(next_.source.get());
     if (shows("stack")) next_.stack = told(session_.frames());
     if (shows("devices")) next_.devices = builder_.devices(next_.devices.get());
     if (shows("system")) next_.system = builder_.system(*next_.registers);

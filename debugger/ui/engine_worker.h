@@ -13,14 +13,15 @@
 
 #include "debugger/session/session.h"
 #include "debugger/ui/model_builder.h"
+#include "debugger/ui/source_model.h"
 #include "debugger/ui/view_model.h"
 
 namespace hindsight::debugger::ui {
 
 class EngineWorker final {
  public:
-  /// `session` outlives the worker.
-  explicit EngineWorker(session::Session& session);
+  /// `session`, and `sources` where there are any, outlive the worker.
+  explicit EngineWorker(session::Session& session, session::Sources* sources = nullptr);
   ~EngineWorker();
   EngineWorker(const EngineWorker&) = delete;
   EngineWorker& operator=(const EngineWorker&) = delete;
@@ -48,6 +49,10 @@ class EngineWorker final {
   bool note(const Command& command);
   bool set_stop(const Command& command);
   void last_write(const std::string& rest);
+  void step_line(session::Direction direction);
+  /// Sets breakpoints at a line's addresses, or takes them away.
+  void break_at_line(const std::string& place);
+  void show_frame(const std::string& number);
   void after(const Result<session::Stop>& stopped);
   void complain(const Error& failure);
   void publish();
@@ -64,6 +69,7 @@ class EngineWorker final {
 
   session::Session& session_;
   ModelBuilder builder_;
+  SourceBuilder source_;
   ViewModel next_;  ///< being built; the thread's
   std::set<std::string, std::less<>> shown_;
   std::optional<GuestVirt> code_at_;

@@ -8,7 +8,7 @@ namespace hindsight::debugger::ui {
 namespace {
 
 constexpr std::string_view kStandard =
-    "(column 0.27 [timeline*] (row 0.405 (column 0.58 [code*] [memory* walk])"
+    "(column 0.27 [timeline*] (row 0.405 (column 0.58 [code* source] [memory* variables walk])"
     " (row 0.42 (column 0.6 [registers* system] [stack* bookmarks])"
     " (column 0.56 [console* log] [devices* tasks modules events]))))";
 

@@ -45,6 +45,8 @@ class Panel {
 
 [[nodiscard]] std::unique_ptr<Panel> make_timeline_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_code_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_source_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_variables_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_registers_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_system_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_memory_panel();

@@ -12,6 +12,7 @@
 #include "debugger/session/session.h"
 #include "debugger/ui/activity_index.h"
 #include "debugger/ui/console_text.h"
+#include "debugger/ui/source_model.h"
 
 namespace hindsight::debugger::ui {
 
@@ -120,6 +121,7 @@ struct ViewModel {
   std::shared_ptr<const RegistersModel> registers;
   std::shared_ptr<const CodeModel> code;
   std::shared_ptr<const PathModel> path;
+  std::shared_ptr<const SourceModel> source;
   std::shared_ptr<const MemoryModel> memory;
   std::shared_ptr<const SystemModel> system;
   std::shared_ptr<const WalkModel> walk;

@@ -259,10 +259,12 @@ void save_state(const App& app) {
 Status run_window(session::Session& session, const WindowOptions& options) {
   Screen screen;
   if (const Status opened = screen.open(options); !opened) return opened;
-  EngineWorker worker(session);
+  EngineWorker worker(session, options.sources);
   App app(worker, options.title);
+  if (options.script.empty()) load_state(app);
+  if (options.sources != nullptr)
+    for (const char* panel : {"source", "variables"}) app.perform(fmt::format("open {}", panel));
   if (!options.script.empty()) return Script(screen, app, worker, options.script).run();
-  load_state(app);
   bool open = true;
   std::uint64_t drawn = 0;
   for (int calm = 0; open && !app.wants_to_quit();) {

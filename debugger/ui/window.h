@@ -5,12 +5,14 @@
 #include <string>
 
 #include "debugger/session/session.h"
+#include "debugger/session/sources.h"
 #include "engine/base/result.h"
 
 namespace hindsight::debugger::ui {
 
 struct WindowOptions {
   std::string title;      ///< the trace
+  session::Sources* sources = nullptr;  ///< outlives the call
   std::string script;     ///< a file of actions, one a line; not empty: carry them out and end
   bool headless = false;  ///< nobody looks: no window is mapped, no state is kept
   int width = 1600, height = 1000;

@@ -49,7 +49,7 @@ static __attribute__((noipa)) int deep(int level) {
   return below;
 }
 
-static char text[16] = "a sample";
+static char text[16] = "a sample"; register u64 stack_pointer __asm__("rsp");
 
 void _start(void) {
   struct shape shape = {text, BLUE, origin, 1, 77, {1, 2, 3, 4, 5, 6}, 0};

@@ -145,6 +145,7 @@ TEST_P(SourceViewTest, TellsWhatTheFileKeepsForItself) {
   EXPECT_EQ(origin->kind, Variable::Kind::file);
   EXPECT_EQ(origin->value, "{x = 3, y = -4}");
   EXPECT_EQ(value("text"), "\"a sample\"");
+  EXPECT_FALSE(find("stack_pointer"));  // a register by another name
 }
 
 TEST_P(SourceViewTest, FollowsALocalThroughALoop) {
