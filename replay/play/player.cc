@@ -247,7 +247,8 @@ VirtualTime Player::idle(Instant now, VirtualTime deadline) {
   const bool by_user =
       end && (end->reason == store::EndReason::interrupted || end->reason == store::EndReason::reached);
   if (by_user && end->at.icount == now.icount && end->at.time <= deadline) {
-    if (end->at.time <= now.time && stop_) stop_();
+    // At once: a timer that is due then had not fired either when the recording was stopped.
+    if (stop_) stop_();
     return std::max(end->at.time, now.time);
   }
   return deadline;

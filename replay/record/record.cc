@@ -47,6 +47,7 @@ StopReason Recording::run(Icount until) {
   until = std::min(until, options_.stop_at);
   while (!writer_.failed()) {
     const StopReason reason = machine_.run(std::min({next_digest_, next_snapshot_, until}));
+    observed_ = reason == StopReason::observed;
     if (reason != StopReason::reached) return reason;
     const Icount now = machine_.now().icount;
     if (now == next_digest_) {
@@ -62,7 +63,22 @@ StopReason Recording::run(Icount until) {
   return StopReason::interrupted;
 }
 
+StopReason Recording::move_to_a_place(StopReason reason) {
+  const engine::port::DebugPort& debug = machine_.debug();
+  // Of a halted machine that was interrupted, replay knows the end by its time.
+  if (debug.position().delivery == 0 && !(observed_ && debug.has_begun())) return reason;
+  const Icount here = machine_.now().icount;
+  StopReason end = StopReason::reached;
+  // Requests to stop may be left.
+  do end = machine_.run(here + 1);
+  while ((end == StopReason::interrupted || end == StopReason::observed) && machine_.now().icount == here);
+  const bool alive =
+      end == StopReason::reached || end == StopReason::interrupted || end == StopReason::observed;
+  return alive ? reason : end;
+}
+
 Result<RecordResult> Recording::finish(StopReason reason) {
+  if (reason == StopReason::interrupted && !writer_.failed()) reason = move_to_a_place(reason);
   // Even at the instant of the digest before: inputs may have come and the machine may have stopped at it.
   take_digest(true);
   const Instant end = machine_.now();

@@ -61,6 +61,9 @@ class Recording final {
 
  private:
   void take_digest(bool full);
+  /// A stop may leave the machine where no run() ends: amid deliveries, or with what was due delivered. One
+  /// instruction later it is at a place that a replay reaches. Returns why it stands there.
+  engine::port::StopReason move_to_a_place(engine::port::StopReason reason);
 
   engine::port::Machine& machine_;
   Recorder& recorder_;
@@ -68,6 +71,7 @@ class Recording final {
   const RecordOptions options_;
   StateDigester digester_;
   Icount last_full_, next_digest_, next_snapshot_;
+  bool observed_ = false;  ///< how the last run ended
 };
 
 /// All of it in one go. `machine` was built on `recorder`, `recorder` on `writer`, and writer.begin() has

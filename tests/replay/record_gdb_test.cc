@@ -146,6 +146,15 @@ TEST_F(RecordUnderGdb, AGdbThatVanishesClosesTheTrace) {
   expect_verified(trace());
 }
 
+TEST_F(RecordUnderGdb, KilledBetweenAnInterruptAndItsHandlerEndsAtAPlaceThatIsReplayed) {
+  start({"--seed", "1"});
+  const Answers said =
+      gdb({"monitor seek 300000000", "monitor stop-on interrupt", "continue", "monitor when", "kill"});
+  EXPECT_THAT(said[3], ContainsRegex("icount [0-9]+.1 of ")) << "after one delivery";
+  EXPECT_EQ(finish().code, 0);
+  expect_verified(trace());
+}
+
 TEST_F(RecordUnderGdb, RunsOnAfterDetachUntilTheNextGdbComes) {
   start({"--input", "/dev/null"});
   EXPECT_THAT(gdb({"monitor when", "detach"})[0], HasSubstr("icount 0 of 0 "));

@@ -130,47 +130,65 @@ TEST_F(RecordReplay, AMachineThatSleepsForeverDoesSoAgain) {
   EXPECT_EQ(replayed->end, recorded->end);
 }
 
-TEST_F(RecordReplay, StoppedByTheUserWhileHaltedEndsAtTheSameVirtualTime) {
-  // Asleep without a timer until the stop: the last warp has no input and no deadline at its end.
-  class Sleeper final : public port::NondetSource {
-   public:
-    explicit Sleeper(FakeHost& host) : host_(host) {}
-    std::function<void()> stop;
-    void drain(port::Instant, std::vector<port::Input>&) override {}
-    void sample(port::Instant now, port::Channel channel, std::uint64_t argument,
-                std::span<std::byte> out) override {
-      host_.sample(now, channel, argument, out);
-    }
-    port::Instant next_input() const override { return host_.next_input(); }
-    VirtualTime idle(port::Instant now, VirtualTime deadline) override {
-      if (deadline != VirtualTime::max()) return deadline;
-      if (++naps == 3) stop();
-      return now.time + 1000;
-    }
-    int naps = 0;
+/// A host without input that asks for a stop while the machine is halted, once it has napped often enough.
+class Sleeper final : public port::NondetSource {
+ public:
+  explicit Sleeper(FakeHost& host) : host_(host) {}
+  std::function<void()> stop;
+  unsigned stop_in_timed_nap = 0, stop_in_endless_nap = 0;  ///< 0: in none
+  void drain(port::Instant, std::vector<port::Input>&) override {}
+  void sample(port::Instant now, port::Channel channel, std::uint64_t argument,
+              std::span<std::byte> out) override {
+    host_.sample(now, channel, argument, out);
+  }
+  port::Instant next_input() const override { return host_.next_input(); }
+  VirtualTime idle(port::Instant now, VirtualTime deadline) override {
+    const bool timed = deadline != VirtualTime::max();
+    unsigned& naps = timed ? timed_ : endless_;
+    if (++naps == (timed ? stop_in_timed_nap : stop_in_endless_nap)) stop();
+    return timed ? deadline : now.time + 1000;
+  }
 
-   private:
-    FakeHost& host_;
-  };
+ private:
+  FakeHost& host_;
+  unsigned timed_ = 0, endless_ = 0;
+};
+
+class StoppedWhileHalted : public RecordReplay {
+ protected:
+  /// Records until `sleeper` asks for a stop, and expects the replay to end there too.
+  void record_and_replay(Sleeper& sleeper, FakeHost& host, const FakeMachine::Options& options) {
+    auto writer = TraceWriter::create(path_);
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE((*writer)->begin(MachineConfig{}));
+    Recorder recorder(sleeper, host, **writer);
+    FakeMachine machine(recorder, recorder, options);
+    sleeper.stop = [&] { machine.request_stop(); };
+    const auto recorded = record_machine(machine, recorder, **writer, every(1'000'000));
+    ASSERT_TRUE(recorded);
+    ASSERT_EQ(recorded->reason, port::StopReason::interrupted);
+    const auto replayed = replay(options);
+    ASSERT_TRUE(replayed) << replayed.failure().message;
+    EXPECT_FALSE(replayed->divergence) << replayed->divergence->describe();
+    EXPECT_EQ(replayed->end, recorded->end);
+    EXPECT_GT(recorded->end.time.value, recorded->end.icount.value);
+  }
+};
+
+TEST_F(StoppedWhileHalted, WithoutATimerEndsAtTheSameVirtualTime) {
   FakeHost host(5);
   Sleeper sleeper(host);
+  sleeper.stop_in_endless_nap = 3;  // the last warp has no input and no deadline at its end
   FakeMachine::Options options;
   options.sleep_forever_at = Icount(5'000);
-  auto writer = TraceWriter::create(path_);
-  ASSERT_TRUE(writer);
-  ASSERT_TRUE((*writer)->begin(MachineConfig{}));
-  Recorder recorder(sleeper, host, **writer);
-  FakeMachine machine(recorder, recorder, options);
-  sleeper.stop = [&] { machine.request_stop(); };
-  const auto recorded = record_machine(machine, recorder, **writer, every(1'000'000));
-  ASSERT_TRUE(recorded);
-  ASSERT_EQ(recorded->reason, port::StopReason::interrupted);
-  ASSERT_GE(recorded->end.time.value, recorded->end.icount.value + 3000);
+  record_and_replay(sleeper, host, options);
+}
 
-  const auto replayed = replay(options);
-  ASSERT_TRUE(replayed) << replayed.failure().message;
-  EXPECT_FALSE(replayed->divergence) << replayed->divergence->describe();
-  EXPECT_EQ(replayed->end, recorded->end);
+TEST_F(StoppedWhileHalted, AtTheInstantOfATimerEndsBeforeItWakesTheMachine) {
+  FakeHost host(5);
+  Sleeper sleeper(host);
+  sleeper.stop_in_timed_nap = 3;
+  record_and_replay(sleeper, host, {});
 }
 
 TEST_F(RecordReplay, AWrongOutputByteIsFoundAtOnceAndNamed) {
