@@ -66,6 +66,20 @@ struct RerunOptions {
   std::optional<std::string> command_line;  ///< none: the trace's
 };
 
+struct PackOptions {
+  std::string trace, output;
+  bool force = false;
+  std::string from = "begin", to = "end";
+  std::string snapshots = "keep";  ///< "none", "keep" or "every=N"
+  bool strip = false;
+  std::string engine = "jit";
+};
+
+struct GcOptions {
+  std::string trace;
+  std::string snapshots = "keep";  ///< as of PackOptions
+};
+
 struct EventsOptions {
   std::string trace;
   std::uint64_t from = 0, to = ~std::uint64_t{0};
@@ -161,6 +175,12 @@ int replay_command(const ReplayCommandOptions& options);
 int verify_command(const VerifyOptions& options);
 /// Gives a recording's inputs to its machine with another kernel, RAM disk or command line, recorded anew.
 int rerun_command(const RerunOptions& options);
+/// The N of "every=N", at least 1, or nothing.
+[[nodiscard]] std::optional<std::uint64_t> snapshots_every(const std::string& text);
+/// Writes a trace again, as small as it can be, or a part of it.
+int pack_command(const PackOptions& options);
+/// Makes a trace smaller where it lies.
+int gc_command(const GcOptions& options);
 /// Checks the facts that are stated of a trace and prints a line for each.
 int expect_command(const ExpectOptions& options);
 int info_command(const std::string& trace, bool json);

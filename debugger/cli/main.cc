@@ -232,6 +232,13 @@ int dispatch(int argc, char** argv) {
   add_trace_options(*rerun, rerunning.run);
   rerun->get_option("--digest-every")->default_str("the trace's");
   add_engine(*rerun, rerunning.run.engine);
+  PackOptions packing;
+  auto* pack = app.add_subcommand("pack", "write a trace again, smaller, or a part of it");
+  add_pack(*pack, packing);
+  add_engine(*pack, packing.engine);
+  GcOptions collecting;
+  auto* gc = app.add_subcommand("gc", "make a trace smaller where it lies, without a replay");
+  add_gc(*gc, collecting);
 
   std::string info_trace;
   bool info_json = false;
@@ -339,6 +346,8 @@ int dispatch(int argc, char** argv) {
   if (*verify) return verify_command(verifying);
   if (*expect) return expect_command(expecting);
   if (*rerun) return rerun_command(rerunning);
+  if (*pack) return pack_command(packing);
+  if (*gc) return gc_command(collecting);
   if (*query) return query_command(asking);
   if (*explain) return explain_command(explaining);
   if (*gdb) return gdb_command(serving);

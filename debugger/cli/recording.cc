@@ -34,8 +34,8 @@ class TimedSnapshots final : public replay::record::SnapshotTaker {
   }
   /// Waits until all that was taken is handed to the writer.
   void settle() { snapshots_.settle(); }
-  /// The machine was put where it begins.
-  void take_beginning() {
+  /// Leaves nothing out: waits for the disk.
+  void take_patiently() {
     snapshots_.settle();
     snapshots_.take();
     snapshots_.settle();
@@ -92,7 +92,7 @@ class RealRecording final : public LiveRecording {
     auto built = build_machine(plan_.config, *plan_.files, plan_.engine, recorder_, recorder_);
     if (!built) return built.failure();
     built_ = std::move(*built);
-    if (plan_.snapshot_every != 0 || plan_.start != nullptr)
+    if (plan_.snapshot_every != 0 || plan_.snapshots_on_request || plan_.start != nullptr)
       snapshots_.emplace(built_->machine(), recorder_, *writer_);
     // Before the header: a branch without its beginning is no trace.
     if (plan_.start != nullptr) {
@@ -112,6 +112,10 @@ class RealRecording final : public LiveRecording {
     const engine::port::StopReason reason = recording().run(until);
     if (!writer_->failed()) return reason;
     return writer_->flush().failure();
+  }
+  void take_snapshot() override {
+    recording();
+    snapshots_->take_patiently();
   }
   Status commit() override {
     recording();
@@ -145,7 +149,7 @@ class RealRecording final : public LiveRecording {
     if (const Status restored = snapshotter.restore(plan_.start); !restored) return restored;
     plan_.start.reset();
     source_.switch_over();
-    snapshots_->take_beginning();
+    snapshots_->take_patiently();
     return Done{};
   }
 
@@ -161,14 +165,19 @@ class RealRecording final : public LiveRecording {
 
 }  // namespace
 
-Status make_room(const std::string& trace, bool force) {
+Status may_replace(const std::string& trace, bool force) {
   std::error_code ignored;
   if (!std::filesystem::exists(trace, ignored)) return Done{};
   if (!force) return error("{}: the file exists; --force replaces a trace", trace);
   if (const auto old = store::LmdbFile::open(trace); !old) {
     return error("{}: --force replaces only a trace", trace);
   }
-  if (::unlink(trace.c_str()) != 0) return error("{}: {}", trace, std::strerror(errno));
+  return Done{};
+}
+
+Status make_room(const std::string& trace, bool force) {
+  if (const Status may = may_replace(trace, force); !may) return may;
+  if (::unlink(trace.c_str()) != 0 && errno != ENOENT) return error("{}: {}", trace, std::strerror(errno));
   return Done{};
 }
 

@@ -25,13 +25,16 @@ struct RecordingPlan {
   const BootFiles* files;               ///< borrowed; outlive the recording
   std::string engine;
   Icount stop_at = Icount::max();
-  std::uint64_t snapshot_every = 0;  ///< instructions; 0: none
+  std::uint64_t snapshot_every = 0;   ///< instructions; 0: none
+  bool snapshots_on_request = false;  ///< take_snapshot() will be called
   /// Set: the machine begins here, and `power_on` answers what it asks while it is built.
   std::shared_ptr<const replay::snapshot::Snapshot> start = {};
   engine::port::NondetSource* power_on = nullptr;
 };
 
 /// A trace may be replaced, with `force`; anything else may not.
+Status may_replace(const std::string& trace, bool force);
+/// Removes it then.
 Status make_room(const std::string& trace, bool force);
 
 /// A machine at its beginning, with the trace that it is recorded into. Run in one go, or piece by piece.
@@ -41,6 +44,9 @@ class LiveRecording {
   virtual BuiltMachine& built() = 0;
   /// Runs on; see replay::record::Recording::run. An Error when the trace can no longer be written.
   virtual Result<engine::port::StopReason> advance(Icount until) = 0;
+  /// Puts a snapshot of the machine as it stands into the trace, waiting for the disk. Needs
+  /// snapshots_on_request.
+  virtual void take_snapshot() = 0;
   /// Returns when all that happened so far is in the trace; nothing more is written until advance().
   virtual Status commit() = 0;
   /// Closes the trace, once. An Error says whether there is one.

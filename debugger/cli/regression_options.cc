@@ -15,6 +15,17 @@ constexpr const char* kFacts =
     "  function SYMBOL [not] called [between POSITION and POSITION]\n"
     "with == != < <= > or >=; debugger/expect/REGRESSION.md says more\n";
 
+void add_snapshots(CLI::App& command, std::string& snapshots, const std::string& help) {
+  command.add_option("--snapshots", snapshots, help)
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const bool known = text == "none" || text == "keep" || snapshots_every(text);
+            return known ? std::string() : "none, keep or every=N expected, found " + text;
+          },
+          "", "snapshots"))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_verify(CLI::App& command, VerifyOptions& options) {
@@ -56,6 +67,26 @@ void add_rerun(CLI::App& command, RerunOptions& options) {
       .add_option("--stop-at", options.run.stop_at,
                   "stop at this icount; by default two billion after four times the trace's end")
       ->default_str("");
+}
+
+void add_pack(CLI::App& command, PackOptions& options) {
+  command.add_option("trace", options.trace, "the trace")->required();
+  command.add_option("-o,--output", options.output, "the trace to write")->required();
+  command.add_flag("--force", options.force, "replace an existing trace");
+  command
+      .add_option("--from", options.from,
+                  "begin there, with a snapshot: an icount, N%, begin, mark:NAME or event:N")
+      ->capture_default_str();
+  command.add_option("--to", options.to, "end there: an icount, N%, end, mark:NAME or event:N")
+      ->capture_default_str();
+  add_snapshots(command, options.snapshots, "none, keep, or every=N (instructions)");
+  command.add_flag("--strip", options.strip, "leave out the files' names, marks and notes");
+}
+
+void add_gc(CLI::App& command, GcOptions& options) {
+  command.add_option("trace", options.trace, "the trace")->required();
+  add_snapshots(command, options.snapshots,
+                "none, keep, or every=N: those that are at least N instructions apart");
 }
 
 }  // namespace hindsight::debugger::cli

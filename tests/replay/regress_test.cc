@@ -255,5 +255,156 @@ TEST_F(Rerun, WhatCannotBeDoneIsOneLine) {
   EXPECT_TRUE(fs::exists(path("new.hst")));
 }
 
+class Pack : public Regress {
+ protected:
+  Outcome pack(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"pack", path("a.trace"), "-o", path("p.hst"), "--force"};
+    words.insert(words.end(), more.begin(), more.end());
+    return hindsight(words);
+  }
+  void SetUp() override {
+    fs::copy_file(kGolden, path("a.trace"));
+    fs::permissions(path("a.trace"), fs::perms::owner_read | fs::perms::owner_write);
+    ASSERT_EQ(hindsight({"snapshot", "--every", "100000", path("a.trace")}).code, 0);
+    ASSERT_EQ(hindsight({"mark", "--at", "200000", path("a.trace"), "middle", "a note"}).code, 0);
+  }
+  std::string info() const { return hindsight({"info", path("p.hst")}).text; }
+};
+
+TEST_F(Pack, APackedTraceIsSmallerAndTheSame) {
+  const Outcome packed = pack();
+  EXPECT_EQ(packed.code, 0) << packed.text;
+  EXPECT_LT(fs::file_size(path("p.hst")), fs::file_size(path("a.trace")));
+  expect_verified(path("p.hst"));
+  EXPECT_EQ(hindsight({"expect", path("p.hst"), std::string(kGolden) + ".expect"}).code, 0);
+  EXPECT_EQ(hindsight({"events", path("p.hst")}).text, hindsight({"events", kGolden}).text);
+  EXPECT_THAT(info(), AllOf(HasSubstr("snapshots     3, from icount 100000 to 300000\n"),
+                            HasSubstr("mark          middle at icount 200000: a note\n"),
+                            HasSubstr("digests       19, every 20000 instructions\n")));
+  EXPECT_FALSE(fs::exists(path("p.hst.packing")));
+  EXPECT_FALSE(fs::exists(path("p.hst.packed")));
+  EXPECT_EQ(hindsight({"diff", path("p.hst"), kGolden}).code, 0);
+}
+
+TEST_F(Pack, AnEndIsATraceThatBeginsThereAndEndsAsTheWholeDoes) {
+  const Outcome packed = pack({"--from", "mark:middle", "--snapshots", "none"});
+  EXPECT_EQ(packed.code, 0) << packed.text;
+  EXPECT_THAT(packed.text, HasSubstr("p.hst: "));
+  EXPECT_THAT(info(),
+              AllOf(HasSubstr("branch of     a.trace at icount 200000\n"), HasSubstr("mark          middle"),
+                    HasSubstr("snapshots     1, from icount 200000 to 200000\n")));
+  EXPECT_THAT(hindsight({"verify", path("p.hst")}).text, HasSubstr(": ok: 141,377 instructions replayed"));
+  const Outcome same = hindsight({"diff", path("a.trace") + "@end", path("p.hst") + "@end"});
+  EXPECT_EQ(same.code, 0) << same.text;
+  // A part of the part, and all of it again.
+  ASSERT_EQ(
+      hindsight({"pack", path("p.hst"), "-o", path("q.hst"), "--from", "250000", "--to", "300000"}).code, 0);
+  EXPECT_THAT(hindsight({"verify", path("q.hst")}).text, HasSubstr(": ok: 50,000 instructions replayed"));
+  ASSERT_EQ(hindsight({"pack", path("q.hst"), "-o", path("r.hst")}).code, 0);
+  EXPECT_THAT(hindsight({"verify", path("r.hst")}).text, HasSubstr(": ok: 50,000 instructions replayed"));
+  EXPECT_THAT(hindsight({"info", path("r.hst")}).text, HasSubstr("branch of     p.hst at icount 250000\n"));
+}
+
+TEST_F(Pack, StrippedItNamesNoFilesAndHasNoNotesAndSaysWhatStays) {
+  const Outcome packed = pack({"--strip"});
+  EXPECT_EQ(packed.code, 0);
+  EXPECT_THAT(packed.text,
+              HasSubstr("since a replay needs it: kernel, RAM disk and command line, 4 bytes typed, "
+                        "0 sectors of the disk, 0 network frames"));
+  EXPECT_THAT(info(), AllOf(Not(HasSubstr("mark          ")), HasSubstr("kernel        kernel (")));
+  EXPECT_THAT(contents(path("a.trace")), HasSubstr("a note"));
+  EXPECT_THAT(contents(path("p.hst")), Not(HasSubstr("a note")));
+  expect_verified(path("p.hst"));
+}
+
+TEST_F(Pack, SnapshotsAreLeftOutOrTakenElsewhere) {
+  EXPECT_EQ(pack({"--snapshots", "none"}).code, 0);
+  EXPECT_THAT(info(), Not(HasSubstr("snapshots     ")));
+  EXPECT_EQ(pack({"--snapshots", "every=150000"}).code, 0);
+  EXPECT_THAT(info(), HasSubstr("snapshots     2, from icount 150000 to 300000\n"));
+  expect_verified(path("p.hst"));
+  EXPECT_EQ(pack({"--snapshots", "every=0"}).code, 2);
+}
+
+TEST_F(Pack, ABeginningIsATraceThatEndsThere) {
+  EXPECT_EQ(pack({"--to", "150000"}).code, 0);
+  const Outcome verified = hindsight({"verify", path("p.hst")});
+  EXPECT_THAT(verified.text, HasSubstr(": ok: 150,000 instructions replayed"));
+  EXPECT_THAT(info(), AllOf(HasSubstr("snapshots     1, from icount 100000 to 100000\n"),
+                            Not(HasSubstr("mark          middle")), HasSubstr("(limit reached)")));
+}
+
+TEST_F(Pack, WhatCannotBeDoneIsOneLineAndLeavesNothing) {
+  EXPECT_THAT(pack({"--to", "begin"}).text, HasSubstr("--to: a position after 0 expected, found 0\n"));
+  EXPECT_THAT(pack({"--from", "50%", "--to", "10%"}).text,
+              HasSubstr("--to: a position after 170688 expected"));
+  EXPECT_THAT(pack({"--from", "mark:x"}).text, HasSubstr("--from: there is no mark \"x\"\n"));
+  EXPECT_THAT(pack({"--to", "mark:x"}).text, HasSubstr("there is no mark \"x\"\n"));
+  EXPECT_EQ(hindsight({"pack", path("a.trace"), "-o", path("a.trace"), "--force"}).code, 3);
+  write_diverging("x.trace");
+  const Outcome diverged = hindsight({"pack", path("x.trace"), "-o", path("p.hst")});
+  EXPECT_EQ(diverged.code, 3);
+  EXPECT_THAT(diverged.text,
+              AllOf(HasSubstr("x.trace: diverged at icount 34"), HasSubstr("; nothing was written\n")));
+  EXPECT_FALSE(fs::exists(path("p.hst")));
+  EXPECT_FALSE(fs::exists(path("p.hst.packing")));
+}
+
+TEST_F(Pack, ARecordingThatItsUserStoppedStillSaysSo) {
+  copy_trace(kGolden, path("whole.trace"), [](auto&, auto&) {});
+  ASSERT_EQ(hindsight({"pack", path("whole.trace"), "-o", path("half.trace"), "--to", "170000"}).code, 0);
+  ASSERT_EQ(hindsight({"pack", path("half.trace"), "-o", path("again.trace")}).code, 0);
+  EXPECT_THAT(hindsight({"verify", path("again.trace")}).text,
+              HasSubstr(": ok: 170,000 instructions replayed"));
+}
+
+class Gc : public Pack {};
+
+TEST_F(Gc, MakesTheTraceSmallerWhereItLies) {
+  const auto before = fs::file_size(path("a.trace"));
+  EXPECT_EQ(hindsight({"gc", path("a.trace")}).code, 0);
+  EXPECT_LT(fs::file_size(path("a.trace")), before);
+  const auto list = [&] { return hindsight({"info", path("a.trace")}).text; };
+  EXPECT_THAT(list(),
+              AllOf(HasSubstr("snapshots     3, from"), HasSubstr("mark          middle at icount 200000")));
+  expect_verified(path("a.trace"));
+  EXPECT_THAT(hindsight({"gc", path("a.trace"), "--snapshots", "every=200000"}).text,
+              HasSubstr("; 2 snapshots left out\n"));
+  EXPECT_THAT(list(), HasSubstr("snapshots     1, from icount 200000 to 200000\n"));
+  EXPECT_EQ(hindsight({"gc", path("a.trace"), "--snapshots", "none"}).code, 0);
+  EXPECT_THAT(list(), Not(HasSubstr("snapshots     ")));
+  expect_verified(path("a.trace"));
+  ASSERT_EQ(hindsight({"snapshot", "--every", "100000", path("a.trace")}).code, 0);
+  EXPECT_THAT(list(), HasSubstr("snapshots     3, from"));
+}
+
+TEST_F(Gc, KilledAtAnyTimeTheTraceIsWhole) {
+  const std::string before = contents(path("a.trace"));
+  for (const char* seconds : {"0.003", "0.01", "0.02", "0.03", "0.05", "0.08"}) {
+    run({"timeout", "-s", "KILL", seconds, HINDSIGHT_EXECUTABLE, "gc", path("a.trace"), "--snapshots",
+         "none"});
+    run({"timeout", "-s", "KILL", seconds, HINDSIGHT_EXECUTABLE, "pack", path("a.trace"), "-o", path("p.hst"),
+         "--force"});
+    expect_verified(path("a.trace"));
+    if (fs::exists(path("p.hst"))) expect_verified(path("p.hst"));
+  }
+  EXPECT_EQ(pack().code, 0);
+  EXPECT_EQ(hindsight({"gc", path("a.trace")}).code, 0);
+  for (const char* left : {"p.hst.packing", "p.hst.packed", "a.trace.new"})
+    EXPECT_FALSE(fs::exists(path(left)));
+}
+
+TEST_F(Gc, WhatIsNoTraceStaysAsItIs) {
+  write("notes",
+        "mine, and longer than the head of a trace is: more than a hundred and fifty-two bytes, so that only "
+        "its "
+        "contents tell that it is none; for what is shorter is said to be truncated.");
+  const std::string before = contents(path("notes"));
+  const Outcome refused = hindsight({"gc", path("notes")});
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.text, HasSubstr("notes: "));
+  EXPECT_EQ(contents(path("notes")), before);
+}
+
 }  // namespace
 }  // namespace hindsight::tests
