@@ -38,6 +38,9 @@ struct Variable {
   std::string type = {};   ///< as C spells it
   std::string value = {};  ///< or why there is none: "optimized out"
   bool known = false;
+  /// Where it lies, if in memory and in one piece, and its bytes.
+  std::optional<GuestVirt> address = {};
+  std::uint64_t size = 0;
   std::vector<Variable> parts = {};  ///< fields and elements, of a pointer those of what it points to
 };
 
@@ -61,9 +64,10 @@ class Sources {
   /// Where to break for "ring.c:114": one address for each place that the compiler put the line to. The next
   /// line with code where that one has none.
   [[nodiscard]] virtual Result<std::vector<GuestVirt>> addresses(std::string_view file_and_line) = 0;
-  /// To where the next line begins, or the last one began, in the innermost frame that has lines or in its
-  /// caller; calls are run through. The session's own conditions stop it too.
-  virtual Result<Stop> step_line(Direction direction) = 0;
+  /// To where the next line begins, or the last one began, in one of the frames() (if none is said: the
+  /// innermost that has lines) or in its caller; calls are run through. The session's own conditions stop it
+  /// too.
+  virtual Result<Stop> step_line(Direction direction, std::optional<std::size_t> frame = {}) = 0;
   /// Files that are of no use at this cursor, one line each.
   [[nodiscard]] virtual std::vector<std::string> troubles() = 0;
 };

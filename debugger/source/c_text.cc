@@ -302,7 +302,7 @@ class Teller final {
       out.value += "  nothing can be read there";
       return;
     }
-    Variable pointed;
+    Variable pointed{.address = GuestVirt{value}};
     structure(*what, bytes, pointed, true);
     out.parts = std::move(pointed.parts);
   }
@@ -332,7 +332,7 @@ class Teller final {
       do {
         if (dwarf_tag(&child) != DW_TAG_member) continue;
         Variable field;
-        if (!member(child, bytes, field)) continue;
+        if (!member(child, bytes, out.address, field)) continue;
         if (++told > kMostFields) break;
         constexpr std::size_t kLong = 72;
         if (summary.size() < kLong)
@@ -345,7 +345,8 @@ class Teller final {
     out.value = deep || told <= 1 ? "{" + summary + "}" : "{…}";
   }
 
-  bool member(Dwarf_Die& die, std::span<const std::byte> bytes, Variable& field) {
+  bool member(Dwarf_Die& die, std::span<const std::byte> bytes, std::optional<GuestVirt> base,
+              Variable& field) {
     field.kind = Variable::Kind::part;
     field.name = name_of(die);
     const auto type = type_of(die);
@@ -362,6 +363,8 @@ class Teller final {
         return true;
       }
       at = *first / 8;
+      if (base) field.address = *base + at;
+      field.size = (*first % 8 + *bits + 7) / 8;
       const auto part = bytes.subspan(at, std::min<std::size_t>(bytes.size() - at, 8));
       std::uint64_t value = little_endian(part) >> (*first % 8);
       if (*bits < 64) value &= (std::uint64_t{1} << *bits) - 1;
@@ -377,6 +380,8 @@ class Teller final {
       field.value = "[]";  // a flexible array: who uses it knows its length
       return true;
     }
+    if (base) field.address = *base + at;
+    field.size = size;
     tell(type, bytes.subspan(at, size), field, false);
     return true;
   }
@@ -407,6 +412,8 @@ class Teller final {
     for (std::size_t i = 0; i < most; ++i) {
       Variable part{
           .kind = Variable::Kind::part, .name = fmt::format("[{}]", i), .type = type_text(*element)};
+      if (out.address) part.address = *out.address + i * size;
+      part.size = size;
       tell(element, bytes.subspan(i * size, size), part, false);
       if (i < 4) summary += fmt::format("{}{}", i == 0 ? "" : ", ", part.value);
       if (deep) out.parts.push_back(std::move(part));

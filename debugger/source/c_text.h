@@ -23,8 +23,9 @@ struct ValueContext {
   const std::function<std::string(GuestVirt)>& name;
 };
 
-/// Fills `out`'s value, known and parts from the value's bytes. A structure's fields, an array's elements
-/// and what a pointer points to become parts, one level deep.
+/// Fills `out`'s value, known and parts from the value's bytes; of parts also the address, where `out` has
+/// one or points to them. A structure's fields, an array's elements and what a pointer points to become
+/// parts, one level deep.
 void tell(const ValueContext& context, const Dwarf_Die& type, std::span<const std::byte> bytes,
           session::Variable& out);
 

@@ -84,7 +84,7 @@ class SourceView final : public session::Sources {
   std::vector<Variable> variables(std::size_t frame) override;
   std::shared_ptr<const SourceText> text(const std::string& file) override;
   Result<std::vector<GuestVirt>> addresses(std::string_view file_and_line) override;
-  Result<Stop> step_line(Direction direction) override;
+  Result<Stop> step_line(Direction direction, std::optional<std::size_t> frame) override;
   std::vector<std::string> troubles() override {
     std::vector<std::string> all;
     for (const Placed& placed : files_)
@@ -440,11 +440,13 @@ std::optional<Result<Stop>> SourceView::leave_backward(const Call& call) {
   return session_.step(Direction::backward, 1);
 }
 
-Result<Stop> SourceView::step_line(Direction direction) {
+Result<Stop> SourceView::step_line(Direction direction, std::optional<std::size_t> wanted) {
   const std::vector<SourceFrame> all = frames();
-  std::size_t chosen = 0;
-  while (chosen < all.size() && (!all[chosen].place || calls_[chosen].scopes.empty())) ++chosen;
-  if (chosen == all.size()) return error("no line is known for the code that runs here");
+  const auto has_lines = [&](std::size_t i) { return all[i].place && !calls_[i].scopes.empty(); };
+  std::size_t chosen = wanted.value_or(0);
+  while (!wanted && chosen < all.size() && !has_lines(chosen)) ++chosen;
+  if (chosen >= all.size() || !has_lines(chosen))
+    return error("no line is known for the code that runs here");
   const Call call = calls_[chosen];
   const bool forward = direction == Direction::forward;
   if (!forward)

@@ -38,12 +38,15 @@ std::optional<std::vector<std::byte>> constant_of(Dwarf_Die& die, std::uint64_t 
   return bytes;
 }
 
-Result<std::vector<std::byte>> bytes_of(const FrameView& frame, Dwarf_Die& die, std::uint64_t size) {
+Result<std::vector<std::byte>> bytes_of(const FrameView& frame, Dwarf_Die& die, std::uint64_t size,
+                                        std::optional<GuestVirt>& address) {
   if (const auto constant = constant_of(die, size)) return *constant;
   Dwarf_Attribute attribute;
   if (dwarf_attr_integrate(&die, DW_AT_location, &attribute) == nullptr) return error("optimized out");
   const auto pieces = locate(frame, attribute);
   if (!pieces) return pieces.failure();
+  if (pieces->size() == 1 && pieces->front().kind == Piece::Kind::memory)
+    address = GuestVirt{pieces->front().value};
   return fetch(*pieces, size, frame.read);
 }
 
@@ -63,7 +66,8 @@ Variable variable_of(const FrameView& frame, const ValueContext& context, Dwarf_
     variable.value = "of a type that is not told";
     return variable;
   }
-  const auto bytes = bytes_of(frame, die, size);
+  variable.size = size;
+  const auto bytes = bytes_of(frame, die, size, variable.address);
   if (bytes)
     tell(context, type, *bytes, variable);
   else

@@ -209,7 +209,7 @@ void EngineWorker::after(const Result<Stop>& stopped) {
 
 void EngineWorker::step_line(Direction direction) {
   if (source_.sources() == nullptr) return complain(error("no lines are known: no --symbols were given"));
-  after(source_.sources()->step_line(direction));
+  after(source_.sources()->step_line(direction, source_.choice()));
 }
 
 void EngineWorker::break_at_line(const std::string& place) {
@@ -409,7 +409,8 @@ void EngineWorker::refresh() {
 bool EngineWorker::refresh_slow() {
   if (stale_) {
     next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>(session_.snapshots());
-    if (shows("source") || shows("variables")) next_.source = source_.build(next_.source.get());
+    if (shows("source") || shows("variables") || shows("stack"))
+      next_.source = source_.build(next_.source.get());
     if (shows("stack")) next_.stack = told(session_.frames());
     if (shows("devices")) next_.devices = builder_.devices(next_.devices.get());
     if (shows("system")) next_.system = builder_.system(*next_.registers);

@@ -6,6 +6,7 @@ namespace {
 class StackPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
+    if (panes.model.source) return draw_lines(panes, *panes.model.source);
     if (!panes.model.stack) return say(panes, "unwinding …");
     if (!panes.model.stack->trouble.empty()) return say(panes, panes.model.stack->trouble.c_str());
     ImGui::PushFont(panes.fonts.mono);
@@ -31,6 +32,44 @@ class StackPanel final : public Panel {
       ImGui::EndTable();
     }
     ImGui::PopFont();
+  }
+
+ private:
+  /// Debug information tells of inlined calls and lines as well.
+  static void draw_lines(const Panes& panes, const SourceModel& source) {
+    ImGui::PushFont(panes.fonts.mono);
+    if (ImGui::BeginTable("lines", 3, ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit)) {
+      for (std::size_t i = 0; i < source.frames.size(); ++i) {
+        const session::SourceFrame& frame = source.frames[i];
+        const bool shown = i == source.shown;
+        ImGui::TableNextColumn();
+        coloured(panes.theme.faint, fmt::format("{:>2}", i));
+        ImGui::TableNextColumn();
+        ImGui::PushID(static_cast<int>(i));
+        ImGui::PushStyleColor(ImGuiCol_Text, shown ? panes.theme.cursor : panes.theme.text);
+        if (ImGui::Selectable(frame.function.c_str(), false, ImGuiSelectableFlags_SpanAllColumns))
+          panes.perform(fmt::format("frame {}", i));
+        ImGui::PopStyleColor();
+        if (ImGui::IsItemHovered())
+          ImGui::SetTooltip("%016lx%s%s%s\nclick shows its source, code and variables",
+                            static_cast<unsigned long>(frame.pc.value),
+                            frame.inlined ? ", inlined into its caller" : "",
+                            frame.interrupted ? ", interrupted here" : "",
+                            frame.place ? ("\n" + frame.place->file).c_str() : "");
+        ImGui::PopID();
+        ImGui::TableNextColumn();
+        coloured(frame.interrupted ? panes.theme.interrupts : panes.theme.faint, where(frame));
+      }
+      ImGui::EndTable();
+    }
+    ImGui::PopFont();
+  }
+
+  static std::string where(const session::SourceFrame& frame) {
+    if (!frame.place) return frame.interrupted ? "interrupted" : fmt::format("{:x}", frame.pc.value);
+    const std::string& file = frame.place->file;
+    return fmt::format("{}:{}{}", file.substr(file.rfind('/') + 1), frame.place->line,
+                       frame.inlined ? " inlined" : "");
   }
 };
 

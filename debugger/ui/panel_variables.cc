@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "debugger/ui/panel.h"
 
 namespace hindsight::debugger::ui {
@@ -23,8 +25,10 @@ class VariablesPanel final : public Panel {
         if (kind != row.kind) section(panes, row.kind);
         kind = row.kind;
         const bool open = variable(panes, row);
-        if (open)
-          for (std::size_t part = 1; part <= row.parts; ++part) variable(panes, source.variables[i + part]);
+        ImGui::PushID(row.name.c_str());
+        for (std::size_t part = 1; open && part <= row.parts; ++part)
+          variable(panes, source.variables[i + part]);
+        ImGui::PopID();
         i += 1 + row.parts;
       }
       ImGui::EndTable();
@@ -75,7 +79,24 @@ class VariablesPanel final : public Panel {
     return open;
   }
 
+  static void menu(const Panes& panes, const VariableRow& row) {
+    if (!ImGui::BeginPopupContextItem("menu")) return;
+    ImGui::PushFont(panes.fonts.text);
+    const std::string bytes =
+        row.address ? fmt::format("0x{:x} {}", row.address->value, std::min<std::uint64_t>(row.size, 64))
+                    : "";
+    if (ImGui::MenuItem("Go to its last write", nullptr, false, row.address.has_value()))
+      panes.perform("last-write " + bytes);
+    if (ImGui::MenuItem("Watch it", nullptr, false, row.address.has_value())) panes.perform("watch " + bytes);
+    if (ImGui::MenuItem("Show as memory", nullptr, false, row.address.has_value()))
+      panes.perform(fmt::format("memory 0x{:x}", row.address->value));
+    if (ImGui::MenuItem("Copy its value")) ImGui::SetClipboardText(row.value.c_str());
+    ImGui::PopFont();
+    ImGui::EndPopup();
+  }
+
   static void value_actions(const Panes& panes, const VariableRow& row) {
+    menu(panes, row);
     if (!ImGui::IsItemHovered()) return;
     const bool address = row.value.starts_with("0x");
     const std::string text = fmt::format("{} {} = {}{}{}", row.type, row.name, row.value,

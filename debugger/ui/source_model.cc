@@ -15,6 +15,8 @@ void add(const session::Variable& variable, unsigned depth, std::vector<Variable
                   .known = variable.known,
                   .changed = false,
                   .before = {},
+                  .address = variable.address,
+                  .size = variable.size,
                   .parts = depth == 0 ? variable.parts.size() : 0});
   if (depth != 0) return;
   for (const session::Variable& part : variable.parts) add(part, 1, rows);

@@ -17,8 +17,10 @@ struct VariableRow {
   std::string name, type, value;
   bool known = false;
   bool changed = false;
-  std::string before;     ///< where changed
-  std::size_t parts = 0;  ///< rows that follow and belong to it
+  std::string before;                ///< where changed
+  std::optional<GuestVirt> address;  ///< if it lies in memory
+  std::uint64_t size = 0;            ///< bytes there
+  std::size_t parts = 0;             ///< rows that follow and belong to it
 };
 
 struct SourceModel {
@@ -43,6 +45,7 @@ class SourceBuilder final {
   /// Shows that frame until the cursor moves.
   void choose(std::size_t frame) { chosen_ = frame; }
   void forget_choice() { chosen_.reset(); }
+  [[nodiscard]] std::optional<std::size_t> choice() const { return chosen_; }
   /// Nothing where there are no sources. Marks what changed since `before`.
   std::shared_ptr<const SourceModel> build(const SourceModel* before);
 

@@ -137,6 +137,29 @@ TEST_P(SourceViewTest, TellsAStructureFieldByField) {
   EXPECT_EQ(fields[6], fmt::format("struct shape * next = {}", shape->value));
 }
 
+TEST_P(SourceViewTest, KnowsWhereVariablesAndTheirFieldsLie) {
+  go_to(38);
+
+  const auto origin = find("origin"), shape = find("shape");
+  ASSERT_TRUE(origin && origin->address && shape && shape->known);
+  std::int32_t y = 0;
+  ASSERT_EQ(session.read(*origin->parts[1].address, std::as_writable_bytes(std::span(&y, 1))), sizeof y);
+  EXPECT_EQ(y, -4);
+  EXPECT_EQ(origin->parts[1].size, sizeof y);
+  std::int16_t side = 0;
+  const Variable& sides = shape->parts[5];
+  ASSERT_EQ(session.read(*sides.address + 2, std::as_writable_bytes(std::span(&side, 1))), sizeof side);
+  EXPECT_EQ(side, 2);
+}
+
+TEST_P(SourceViewTest, ALineIsSteppedInTheFrameThatIsAskedFor) {
+  go_to(48);  // in the innermost of three calls
+  ASSERT_EQ(sources->frames()[3].function, "_start");
+  ASSERT_TRUE(sources->step_line(Direction::forward, 3));
+
+  EXPECT_THAT(stack(), StartsWith("_start:5"));
+}
+
 TEST_P(SourceViewTest, TellsWhatTheFileKeepsForItself) {
   go_to(38);
 
