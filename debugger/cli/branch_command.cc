@@ -7,6 +7,7 @@
 #include "debugger/cli/figures.h"
 #include "debugger/cli/live_run.h"
 #include "debugger/cli/look.h"
+#include "debugger/cli/record_gdb.h"
 #include "debugger/session/positions.h"
 #include "debugger/session/replay_session.h"
 
@@ -155,7 +156,9 @@ int branch_command(const BranchOptions& options) {
   if (!plan) return give_up(plan.failure().message);
   const auto recording = open_recording(std::move(*plan), (*host)->source(), (*host)->sink());
   if (!recording) return give_up(recording.failure().message);
-  const Outcome outcome = record_to_end(**recording, **host, run.trace, Icount(run.stop_at), quit);
+  const Outcome outcome = run.gdb.empty()
+                              ? record_to_end(**recording, **host, run.trace, Icount(run.stop_at), quit)
+                              : record_under_gdb(**recording, **host, run, quit);
   if (outcome.reason) report_recording(run.trace, outcome);
   return outcome.code;
 }

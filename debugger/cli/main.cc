@@ -124,6 +124,14 @@ CLI::Validator gdb_address() {
       "ADDRESS", "address");
 }
 
+CLI::Option* add_gdb(CLI::App& command, RunOptions& options) {
+  return command
+      .add_option("--gdb", options.gdb,
+                  "let gdb drive the machine while it is recorded: 127.0.0.1:PORT (0: any free one) or "
+                  "unix:PATH; it waits for gdb before its first instruction, and runs on after detach")
+      ->check(gdb_address());
+}
+
 /// How the trace that a command records is written.
 void add_trace_options(CLI::App& command, RunOptions& options) {
   command.add_option("-o,--output", options.trace, "the trace to write")->required();
@@ -200,12 +208,7 @@ int dispatch(int argc, char** argv) {
                    "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
       ->type_name("TEXT")
       ->needs(until_fail);
-  record
-      ->add_option("--gdb", run.gdb,
-                   "let gdb drive the machine while it is recorded: 127.0.0.1:PORT (0: any free one) or "
-                   "unix:PATH; it waits for gdb before its first instruction, and runs on after detach")
-      ->check(gdb_address())
-      ->excludes(until_fail);
+  add_gdb(*record, run)->excludes(until_fail);
   add_machine_options(*record, run);
   auto* only_run = app.add_subcommand("run", "run a machine without a trace");
   add_machine_options(*only_run, run);
@@ -288,6 +291,7 @@ int dispatch(int argc, char** argv) {
   add_look(*branch, branching.look);
   add_trace_options(*branch, branching.run);
   add_host_options(*branch, branching.run);
+  add_gdb(*branch, branching.run);
   SnapshotOptions snapshots;
   auto* snapshot = app.add_subcommand("snapshot", "add snapshots to a trace, so that seeking starts near");
   add_look(*snapshot, snapshots.look);

@@ -156,6 +156,41 @@ TEST_F(Branch, RecordedBySomebodyWhoWasKilledIsUsableUpToItsLastCommit) {
   EXPECT_THAT(verified.text, HasSubstr("the recorder was interrupted"));
 }
 
+TEST_F(Branch, OfARecordingThatWasKilledGoesOnFromItsLastCommit) {
+  Process recording(record("parent.hst", "quiet", {"--input", "/dev/null", "--digest-every", "10000000"}));
+  ASSERT_TRUE(recording.wait_for("HINDSIGHT-INIT"));
+  recording.signal(SIGKILL);
+  recording.wait();
+  const std::uint64_t end = end_of(path("parent.hst"));
+  const Outcome branched =
+      branch("parent.hst", "b.hst", {"--input", "/dev/null", "--stop-at", std::to_string(end + 50'000'000)});
+  ASSERT_EQ(branched.code, 0) << branched.text;
+  EXPECT_THAT(branched.text, HasSubstr("recorded 50,000,000 instructions"));
+  expect_begins_as("parent.hst", {Icount{end}, 0}, "b.hst");
+  expect_verified(path("b.hst"));
+}
+
+TEST_F(Branch, OfAShellThatWasLeftWaitingTakesWhatIsTypedAtTheTerminal) {
+  {
+    Process recording(record("parent.hst", "quiet"), Process::Input::terminal);
+    ASSERT_TRUE(recording.wait_for("# "));
+    recording.type("A=before\n");
+    ASSERT_TRUE(recording.wait_for("A=before"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the shell has read it and waits again
+    recording.type("\x01x");
+    ASSERT_EQ(recording.wait().code, 0);
+  }
+  expect_verified(path("parent.hst"));
+  Process branching({HINDSIGHT_EXECUTABLE, "branch", path("parent.hst"), "-o", path("b.hst")},
+                    Process::Input::terminal);
+  ASSERT_TRUE(branching.wait_for("recording to "));
+  branching.type("echo $A-and-after; poweroff -f\n");
+  ASSERT_TRUE(branching.wait_for("before-and-after"));
+  const Outcome branched = branching.wait();
+  EXPECT_EQ(branched.code, 0) << branched.text;
+  expect_verified(path("b.hst"));
+}
+
 TEST_F(Branch, NeedsTheParentsDiskAgainAndReadsIt) {
   Words options = full_machine();
   options.insert(options.end(), {"--input", "/dev/null"});

@@ -61,10 +61,30 @@ TEST_F(RecordUnderGdb, WalksBothWaysAndLeavesTheTraceAsItIsWithoutGdb) {
   const Words options{"--seed",         "1",        "--stop-at", "450000000",
                       "--digest-every", "10000000", "--input",   "/dev/null"};
   start(options);
-  const Answers said = gdb({"monitor when", kPlace, kSymbols, "break kmem_cache_alloc", "continue",
-                            "monitor when", "reverse-stepi", "monitor when", "reverse-continue",
-                            "monitor when", "continue", "monitor when", "continue", "monitor when",
-                            "watch *(unsigned long *)&jiffies", "continue", "delete", "stepi 1000"});
+  const Answers said = gdb({"monitor when",
+                            kPlace,
+                            kSymbols,
+                            "break kmem_cache_alloc",
+                            "continue",
+                            "monitor when",
+                            "reverse-stepi",
+                            "monitor when",
+                            "reverse-continue",
+                            "monitor when",
+                            "continue",
+                            "monitor when",
+                            "continue",
+                            "monitor when",
+                            "watch *(unsigned long *)&jiffies",
+                            "continue",
+                            "delete 2",
+                            "stepi 1000",
+                            "reverse-stepi 100",
+                            "monitor when",
+                            "continue",
+                            "monitor when",
+                            "delete",
+                            "stepi 1000"});
   EXPECT_THAT(said[0], HasSubstr("icount 0 of 0 "));
   EXPECT_THAT(said[4], AllOf(HasSubstr("Breakpoint 1, 0x"), HasSubstr(" in kmem_cache_alloc ()")));
   EXPECT_NE(said[7], said[5]);
@@ -72,6 +92,12 @@ TEST_F(RecordUnderGdb, WalksBothWaysAndLeavesTheTraceAsItIsWithoutGdb) {
   EXPECT_EQ(said[11], said[5]) << "again, at the end of the past";
   EXPECT_THAT(said[12], HasSubstr("Breakpoint 1, ")) << "beyond it";
   EXPECT_THAT(said[13], Not(HasSubstr(said[5].substr(0, said[5].find(" of ")))));
+  EXPECT_THAT(said[20], HasSubstr("Breakpoint 1, ")) << "from the past into what was not there yet";
+  const auto last = [&](std::size_t answer) {
+    const std::string text = said[answer];
+    return std::stoull(text.substr(text.find(" of ") + 4));
+  };
+  EXPECT_GT(last(21), last(19));
   const Outcome recorded = finish();
   EXPECT_EQ(recorded.code, 0) << recorded.text;
   EXPECT_THAT(recorded.text, HasSubstr("recorded 450,000,000 instructions"));
@@ -212,6 +238,28 @@ TEST_F(RecordUnderGdb, BranchesOffFromThePastAndTheRecordingGoesOn) {
   EXPECT_EQ(finish().code, 0);
   expect_verified(trace());
   expect_verified(path("b.hst"));
+}
+
+TEST_F(RecordUnderGdb, DrivesABranchFromItsFirstInstructionOn) {
+  ASSERT_EQ(run(record("parent.hst", "quiet", {"--seed", "1", "--stop-at", "400000000"})).code, 0);
+  recorder_ = std::make_unique<Process>(Words{HINDSIGHT_EXECUTABLE, "branch", path("parent.hst"), "-o",
+                                              trace(), "--at", "390000000", "--stop-at", "420000000",
+                                              "--digest-every", "1000000", "--gdb", "unix:" + path("gdb")});
+  ASSERT_TRUE(recorder_->wait_for("the machine waits for gdb: "));
+  const Answers said =
+      gdb({"monitor when", "reverse-stepi", kRegisters, "stepi 1000", "break kmem_cache_alloc", "continue",
+           "reverse-continue", kRegisters, "monitor when", "continue", "continue"});
+  EXPECT_THAT(said[0], HasSubstr("icount 390000000 of 390000000 "));
+  EXPECT_THAT(said[1], HasSubstr("No more reverse-execution history."));
+  EXPECT_THAT(said[5], HasSubstr("Breakpoint 1, "));
+  EXPECT_EQ(said[2], said[7]) << "no call before the first stop";
+  EXPECT_THAT(said[8], HasSubstr("icount 390000000 of "));
+  EXPECT_THAT(said[9], HasSubstr("Breakpoint 1, "));
+  EXPECT_EQ(finish().code, 0);
+  std::filesystem::remove(path("parent.hst"));
+  expect_verified(trace());
+  expect_verified(trace(), "interp");
+  EXPECT_EQ(end_of(trace()), 420'000'000u);
 }
 
 TEST_F(RecordUnderGdb, SigtermClosesTheTraceWhetherGdbIsThereOrNot) {
