@@ -135,6 +135,7 @@ struct DebugOptions {
   std::string script;  ///< actions for the window, one a line
   std::string size = "1600x1000";
   float scale = 0;  ///< 0: as the display says
+  std::string gdb;  ///< serve the same session to gdb there; empty: do not
 };
 
 /// Of `run`, what the parent decides is not used: kernel, RAM disk, command line, memory, time rate.

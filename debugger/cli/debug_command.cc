@@ -1,10 +1,14 @@
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "debugger/cli/look.h"
+#include "debugger/cli/replay_analyst.h"
 #include "debugger/cli/source_output.h"
+#include "debugger/gdb/server.h"
 #include "debugger/ui/window.h"
 
 namespace hindsight::debugger::cli {
@@ -14,6 +18,35 @@ int complain(const Error& failure) {
   fmt::print(stderr, "hindsight: {}\n", failure.message);
   return kBadInput;
 }
+
+/// gdb's server beside the window, on a thread of its own.
+class GdbBeside final {
+ public:
+  static Result<std::shared_ptr<void>> start(session::Session& shared, const std::string& listen) {
+    gdb::ServeOptions serve;
+    serve.listen = listen.starts_with(':') ? "127.0.0.1" + listen : listen;
+    serve.program_file = [&shared] { return shared.symbol_file(); };
+    auto server = gdb::Server::open(shared, serve);
+    if (!server) return server.failure();
+    fmt::print("in gdb: target remote {}\n", (*server)->address());
+    std::fflush(stdout);
+    return std::shared_ptr<void>(std::make_shared<GdbBeside>(std::move(*server)));
+  }
+  explicit GdbBeside(std::unique_ptr<gdb::Server> server)
+      : server_(std::move(server)), thread_([this] {
+          if (const Status served = server_->run(); !served) complain(served.failure());
+        }) {}
+  ~GdbBeside() {
+    server_->stop();
+    thread_.join();
+  }
+  GdbBeside(const GdbBeside&) = delete;
+  GdbBeside& operator=(const GdbBeside&) = delete;
+
+ private:
+  std::unique_ptr<gdb::Server> server_;
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -36,6 +69,13 @@ int debug_command(const DebugOptions& options) {
   window.script = options.script;
   window.headless = options.headless;
   window.scale = options.scale;
+  if (!options.gdb.empty()) {
+    // A client that vanishes in the middle of an answer is no reason to end.
+    signal(SIGPIPE, SIG_IGN);
+    window.companion = [&](session::Session& shared) { return GdbBeside::start(shared, options.gdb); };
+  }
+  const auto analyst = make_analyst(options.look);
+  window.analyst = analyst.get();
   const Status shown = ui::run_window(*look.session, window);
   return shown ? kOk : complain(shown.failure());
 }

@@ -25,12 +25,6 @@ std::string channel_name(std::uint16_t channel) {
 
 std::string symbol_text(const std::string& symbol) { return symbol.empty() ? "" : "  " + symbol; }
 
-/// "jiffies (CPU 0's)" of "jiffies+0x8 (CPU 0's)".
-std::string without_offset(const std::string& name) {
-  const std::size_t plus = std::min(name.find("+0x"), name.size());
-  return name.substr(0, plus) + name.substr(std::min(name.find(' ', plus), name.size()));
-}
-
 std::string end_text(const store::TraceReader& trace) {
   return trace.end() ? std::string(store::name_of(trace.end()->reason)) : "the recorder was interrupted";
 }
@@ -90,44 +84,6 @@ void DiffReport::fields(const MachineDifference& difference) const {
   }
 }
 
-/// At most 16 bytes that differ, in the order of memory.
-struct DiffReport::Row {
-  GuestPhys at;
-  std::vector<std::byte> a, b;
-  std::string name;
-};
-
-/// What is at hand to show, the places with a name first; and for each range of pages a few names.
-std::vector<DiffReport::Row> DiffReport::rows_of(const MachineDifference& difference, const Side& a,
-                                                 const Side& b, const MemoryNames& names,
-                                                 std::vector<std::vector<std::string>>& range_names) const {
-  constexpr std::size_t kWide = 16, kMostOfRange = 4096, kMostNames = 4, kMostRows = 100'000;
-  std::vector<Row> rows;
-  for (const diff::PageRange& range : difference.ranges) {
-    std::vector<std::string>& here = range_names.emplace_back();
-    std::size_t left = kMostOfRange;
-    diff::for_each_run(a, b, range, [&](const diff::ByteRun& run) {
-      for (std::size_t i = 0; i < run.a.size(); i += kWide) {
-        const std::size_t size = std::min(kWide, run.a.size() - i);
-        const auto piece_a = run.a.subspan(i, size), piece_b = run.b.subspan(i, size);
-        const GuestPhys at = physical_of(run.offset + i);
-        std::string name = names.data(at);
-        const std::string base = without_offset(name);
-        if (!base.empty() && here.size() < kMostNames && std::ranges::find(here, base) == here.end())
-          here.push_back(base);
-        if (rows.size() < kMostRows || !name.empty()) {
-          rows.push_back(
-              {at, {piece_a.begin(), piece_a.end()}, {piece_b.begin(), piece_b.end()}, std::move(name)});
-        }
-      }
-      left -= std::min(left, run.a.size() / 8);
-      return left > 0;
-    });
-  }
-  std::ranges::stable_partition(rows, [](const Row& row) { return !row.name.empty(); });
-  return rows;
-}
-
 void DiffReport::ranges(const MachineDifference& difference,
                         const std::vector<std::vector<std::string>>& range_names) const {
   for (std::size_t i = 0; i < difference.ranges.size(); ++i) {
@@ -150,9 +106,10 @@ void DiffReport::ranges(const MachineDifference& difference,
   }
 }
 
-void DiffReport::bytes(const std::vector<Row>& rows, std::uint64_t all, const MemoryNames& names) const {
+void DiffReport::bytes(const std::vector<MemoryRow>& rows, std::uint64_t all,
+                       const MemoryNames& names) const {
   std::uint64_t shown = 0;
-  for (const Row& row : rows) {
+  for (const MemoryRow& row : rows) {
     if (shown >= limits_.bytes) break;
     for (std::size_t i = 0; i < row.a.size(); ++i) shown += row.a[i] != row.b[i] ? 1 : 0;
     const auto linear = names.linear(row.at);
@@ -184,15 +141,14 @@ void DiffReport::state(const MachineDifference& difference, const Side& a, const
                grouped(std::min(difference.pages_a, difference.pages_b)));
   }
   if (difference.pages == 0) return heading("memory: no byte differs");
-  std::vector<std::vector<std::string>> range_names;
-  const std::vector<Row> rows = rows_of(difference, a, b, names, range_names);
+  const MemoryRows rows = memory_rows(difference, a, b, names);
   heading(fmt::format("memory: {} of {} differ, {}, by physical address", grouped(difference.pages),
                       counted(std::min(difference.pages_a, difference.pages_b), "page"),
                       counted(difference.bytes, "byte")));
-  ranges(difference, range_names);
+  ranges(difference, rows.range_names);
   if (limits_.bytes == 0) return;
   heading("bytes: physical address, linear address, a, b");
-  bytes(rows, difference.bytes, names);
+  bytes(rows.all, difference.bytes, names);
 }
 
 void DiffReport::configuration(const std::vector<diff::ConfigDifference>& differences) const {

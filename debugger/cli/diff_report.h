@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "debugger/cli/memory_names.h"
+#include "debugger/cli/memory_rows.h"
 #include "replay/diff/machine_diff.h"
 #include "replay/diff/parting.h"
 #include "replay/diff/trace_diff.h"
@@ -45,15 +46,10 @@ class DiffReport final {
   void heading(const std::string& text) const;
 
  private:
-  struct Row;
-  [[nodiscard]] std::vector<Row> rows_of(const replay::diff::MachineDifference& difference,
-                                         const replay::diff::Side& a, const replay::diff::Side& b,
-                                         const MemoryNames& names,
-                                         std::vector<std::vector<std::string>>& range_names) const;
   void fields(const replay::diff::MachineDifference& difference) const;
   void ranges(const replay::diff::MachineDifference& difference,
               const std::vector<std::vector<std::string>>& range_names) const;
-  void bytes(const std::vector<Row>& rows, std::uint64_t all, const MemoryNames& names) const;
+  void bytes(const std::vector<MemoryRow>& rows, std::uint64_t all, const MemoryNames& names) const;
   Status event(const char* side, std::uint64_t number, const traces::store::Event& event,
                traces::store::TraceReader& trace) const;
 

@@ -282,6 +282,8 @@ int dispatch(int argc, char** argv) {
       debug->add_option("--script", debugging.script, "a file of actions to carry out, one a line");
   headless->needs(window_script);
   debug->add_option("--size", debugging.size, "of the window in pixels")->capture_default_str();
+  debug->add_option("--gdb", debugging.gdb,
+                    "serve the window's session to gdb as well: 127.0.0.1:PORT, :PORT or unix:PATH");
   debug->add_option("--scale", debugging.scale, "of text and controls; 0: as the display says")
       ->check(CLI::Range(0.0, 4.0));
   BranchOptions branching;

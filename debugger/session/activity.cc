@@ -31,7 +31,7 @@ class Gatherer final : public replay::timeline::Onlooker {
 
   bool device(const port::DeviceAccess& access) override {
     found_.all.push_back({.kind = access.write ? Kind::device_write : Kind::device_read,
-                          .source = source_of(found_, access.device.empty() ? "nobody" : access.device),
+                          .source = source_of(found_, access.device.empty() ? "(no device)" : access.device),
                           .size = access.size,
                           .at = access.at,
                           .pc = access.pc,

@@ -22,6 +22,12 @@ constexpr Action kActions[] = {
     {"delete", "ID", "Remove a breakpoint or watchpoint", "", false},
     {"last-write", "ADDRESS [BYTES]", "Go to the last write of a byte", "Ctrl+W", false},
     {"frame", "NUMBER", "Show a caller's source and variables", "", false},
+    {"next-write", "ADDRESS [BYTES]", "Go on to the next write of a byte", "Ctrl+Shift+W", false},
+    {"query", "QUESTION SUBJECT [A..B]", "Search history: last-write, writes, changes, calls, events",
+     "Ctrl+F", false},
+    {"profile", "[A..B]", "Count what ran, and who called it", "", false},
+    {"diff", "POSITION [POSITION]", "Compare with another instant", "Ctrl+D", false},
+    {"diff-trace", "FILE", "Compare with another trace", "", false},
     {"code", "ADDRESS|pc", "Show code", "", false},
     {"memory", "ADDRESS", "Show memory", "Ctrl+M", false},
     {"walk", "ADDRESS", "Walk the page tables", "", false},
@@ -43,10 +49,11 @@ constexpr Action kActions[] = {
 };
 
 constexpr PanelName kPanels[] = {
-    {"timeline", "Timeline"},   {"code", "Disassembly"}, {"source", "Source"},  {"variables", "Variables"},
-    {"registers", "Registers"}, {"system", "System"},    {"memory", "Memory"},  {"walk", "Page tables"},
-    {"stack", "Call stack"},    {"console", "Console"},  {"log", "Kernel log"}, {"tasks", "Tasks"},
-    {"modules", "Modules"},     {"devices", "Devices"},  {"events", "Events"},  {"bookmarks", "Marks"},
+    {"timeline", "Timeline"},   {"code", "Disassembly"}, {"source", "Source"},   {"variables", "Variables"},
+    {"registers", "Registers"}, {"system", "System"},    {"memory", "Memory"},   {"walk", "Page tables"},
+    {"stack", "Call stack"},    {"console", "Console"},  {"log", "Kernel log"},  {"tasks", "Tasks"},
+    {"modules", "Modules"},     {"devices", "Devices"},  {"events", "Events"},   {"bookmarks", "Marks"},
+    {"query", "Query"},         {"calls", "Call tree"},  {"diff", "Difference"},
 };
 
 }  // namespace

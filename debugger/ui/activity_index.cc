@@ -65,7 +65,7 @@ std::size_t ActivityIndex::lane_of(const Stretch& stretch, const session::Happen
   return find(info_of(stretch.activity, what)).value_or(0);
 }
 
-void ActivityIndex::add(session::Activity activity) {
+void ActivityIndex::add(session::Activity activity, std::unordered_map<std::uint64_t, std::string> names) {
   auto stretch = std::make_shared<Stretch>();
   // A lane is looked up once for each kind, vector and source, not for each happening.
   std::vector<std::optional<std::size_t>> known;
@@ -82,6 +82,7 @@ void ActivityIndex::add(session::Activity activity) {
   }
   gathered_to_ = activity.to;
   stretch->activity = std::move(activity);
+  stretch->names = std::move(names);
   stretches_.push_back(std::move(stretch));
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "debugger/session/session.h"
@@ -24,13 +25,14 @@ struct LaneInfo {
 /// What one stretch holds; `lanes` in the order of ActivityIndex::lanes(), perhaps fewer.
 struct Stretch {
   session::Activity activity;
-  std::vector<std::vector<std::uint64_t>> lanes;  ///< icounts, in order
+  std::vector<std::vector<std::uint64_t>> lanes;              ///< icounts, in order
+  std::unordered_map<std::uint64_t, std::string> names = {};  ///< of code addresses; only looked up
 };
 
 class ActivityIndex final {
  public:
   /// Appends a stretch that begins where the last one ended.
-  void add(session::Activity activity);
+  void add(session::Activity activity, std::unordered_map<std::uint64_t, std::string> names = {});
   /// The trace's inputs and samples, which need no gathering.
   void set_events(const std::vector<session::EventInfo>& events);
 

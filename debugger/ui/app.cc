@@ -63,6 +63,9 @@ App::App(EngineWorker& worker, std::string title)
   panels_["devices"] = make_devices_panel();
   panels_["events"] = make_events_panel();
   panels_["bookmarks"] = make_bookmarks_panel();
+  panels_["query"] = make_query_panel();
+  panels_["calls"] = make_calls_panel();
+  panels_["diff"] = make_diff_panel();
   perform_ = [this](const std::string& line) { perform(line); };
   tell_worker_what_is_shown();
 }
@@ -78,8 +81,19 @@ void App::perform(const std::string& line) {
     tell_worker_what_is_shown();
   } else {
     if (name == "memory") shared_.picked = 0;
-    worker_.post(line);
+    if (name == "query" || name == "diff") layout_.add(name);
+    if (name == "profile") layout_.add("calls");
+    if (name == "diff-trace") layout_.add("diff");
+    tell_worker_what_is_shown();
+    worker_.post(line + asked_range(name, rest));
   }
+}
+
+/// Questions are about what is selected on the timeline, if they do not say.
+std::string App::asked_range(const std::string& name, const std::string& rest) const {
+  if ((name != "query" && name != "profile") || rest.find("..") != std::string::npos) return {};
+  if (shared_.selection.empty()) return {};
+  return fmt::format(" {}..{}", shared_.selection.from, shared_.selection.to);
 }
 
 bool App::window_action(const std::string& name, const std::string& rest) {
@@ -89,7 +103,10 @@ bool App::window_action(const std::string& name, const std::string& rest) {
   } else if (name == "quit") {
     quit_ = true;
   } else if (name == "open") {
-    if (!layout_.show(rest)) trouble_ = fmt::format("no such panel: {}", rest);
+    if (panels_.contains(rest))
+      layout_.add(rest);
+    else
+      trouble_ = fmt::format("no such panel: {}", rest);
   } else if (name == "theme") {
     if (rest != "dark" && rest != "light") trouble_ = "theme: dark or light was expected";
     theme_ = rest == "light" ? &light_theme() : &dark_theme();
@@ -177,9 +194,8 @@ std::string App::state() const {
 void App::press(const std::string& name) {
   const Action* action = find_action(name);
   if (name == "break") return perform("break pc");
-  if (name == "last-write") {
-    if (model_->memory)
-      perform(fmt::format("last-write 0x{:x}", model_->memory->base.value + shared_.picked));
+  if (name == "last-write" || name == "next-write") {
+    if (model_->memory) perform(fmt::format("{} 0x{:x}", name, model_->memory->base.value + shared_.picked));
     return;
   }
   const bool needs_more = !action->takes.empty() && action->takes.front() != '[';

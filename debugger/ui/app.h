@@ -44,6 +44,7 @@ class App final {
   void palette_rows(const Panes& panes, bool enter);
   void handle_keys();
   bool window_action(const std::string& name, const std::string& rest);
+  [[nodiscard]] std::string asked_range(const std::string& name, const std::string& rest) const;
   void press(const std::string& name);
   void set_span(Span& span, const std::string& text);
   void zoom(const std::string& text);

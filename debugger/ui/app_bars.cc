@@ -45,12 +45,12 @@ void App::draw_toolbar(const Panes& panes) {
   ImGui::SameLine(0, 16 * u);
   draw_place(panes);
   ImGui::PushFont(panes.fonts.text);
-  const float right = 178 * u;
+  const float right = 182 * u;
   ImGui::SetCursorPos({width - right, 9 * u});
-  if (ImGui::Button("Actions", {84 * u, 26 * u})) perform("palette");
+  if (framed_button(panes, "Actions", 84 * u)) perform("palette");
   if (ImGui::IsItemHovered()) ImGui::SetTooltip("Find an action (Ctrl+P)");
   ImGui::SameLine();
-  if (ImGui::Button(theme_->dark ? "Light" : "Dark", {72 * u, 26 * u})) perform("toggle-theme");
+  if (framed_button(panes, theme_->dark ? "Light" : "Dark", 72 * u)) perform("toggle-theme");
   if (ImGui::IsItemHovered()) ImGui::SetTooltip("Switch between light and dark (Ctrl+T)");
   ImGui::PopFont();
 }

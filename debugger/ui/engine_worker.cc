@@ -12,9 +12,9 @@ using session::StopKind;
 
 /// What is gathered at once: well below a second.
 constexpr std::uint64_t kStretch = 60'000'000;
-constexpr std::array<std::string_view, 12> kMoves = {
-    "seek",           "step",       "back",  "continue", "reverse-continue", "next-event",
-    "previous-event", "last-write", "begin", "end",      "step-line",        "back-line"};
+constexpr std::array<std::string_view, 13> kMoves = {
+    "seek",       "step",       "back",  "continue", "reverse-continue", "next-event", "previous-event",
+    "last-write", "next-write", "begin", "end",      "step-line",        "back-line"};
 
 std::pair<std::string, std::string> split(const std::string& text) {
   const auto blank = text.find(' ');
@@ -39,8 +39,12 @@ std::shared_ptr<const Told<T>> told(Result<std::vector<T>> result) {
 
 }  // namespace
 
-EngineWorker::EngineWorker(session::Session& session, session::Sources* sources)
-    : session_(session), builder_(session), source_(session, sources) {
+EngineWorker::EngineWorker(session::Session& session, session::Sources* sources, session::Analyst* analyst)
+    : session_(session),
+      analyst_(analyst),
+      builder_(session),
+      source_(session, sources),
+      inquiries_(session, analyst, builder_) {
   next_.first = session_.first();
   next_.last = session_.last();
   next_.now = session_.now();
@@ -52,10 +56,12 @@ EngineWorker::EngineWorker(session::Session& session, session::Sources* sources)
   status_.busy = true;
   status_.doing = "opening";
   published_ = std::make_shared<ViewModel>(next_);
-  session_.on_progress([this](double share) {
+  const auto progress = [this](double share) {
     const std::lock_guard lock(mutex_);
     status_.progress = share;
-  });
+  };
+  session_.on_progress(progress);
+  if (analyst_ != nullptr) analyst_->on_progress(progress);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -67,9 +73,10 @@ EngineWorker::~EngineWorker() {
   }
   wake_.notify_one();
   // An interruption that comes just before a move begins is lost: the next one is not.
-  session_.interrupt();
+  cancel();
   thread_.join();
   session_.on_progress({});
+  if (analyst_ != nullptr) analyst_->on_progress({});
 }
 
 void EngineWorker::post(std::string line) {
@@ -81,12 +88,43 @@ void EngineWorker::post(std::string line) {
     if (name == "seek" && !queue_.empty() && queue_.back().name == "seek") queue_.pop_back();
     // With the queue locked: an interruption that came later would end the command itself.
     if (interruptible_ || (moves && status_.busy && status_.doing.starts_with("seek"))) session_.interrupt();
-    queue_.push_back({std::move(line), std::move(name), std::move(rest)});
+    queue_.push_back({std::move(line), std::move(name), std::move(rest), nullptr});
   }
   wake_.notify_one();
 }
 
-void EngineWorker::cancel() { session_.interrupt(); }
+void EngineWorker::call(const std::string& name, Effect effect,
+                        const std::function<void(session::Session&)>& what) {
+  Call call{effect, what};
+  std::unique_lock lock(mutex_);
+  if (interruptible_) session_.interrupt();
+  queue_.push_back({name, {}, {}, &call});
+  wake_.notify_one();
+  called_.wait(lock, [&] { return call.done; });
+}
+
+void EngineWorker::carry_out(const std::string& name, Call& call) {
+  const Position before = session_.now();
+  call.what(session_);
+  if (call.effect == Effect::moves && session_.now() != before) {
+    next_.message = "moved by " + name;
+    next_.failed = false;
+    code_at_.reset();
+    refresh();
+    publish();
+  } else if (call.effect == Effect::notes) {
+    refresh_lists();
+    publish();
+  }
+  const std::lock_guard lock(mutex_);
+  call.done = true;
+  called_.notify_all();
+}
+
+void EngineWorker::cancel() {
+  session_.interrupt();
+  if (analyst_ != nullptr) analyst_->interrupt();
+}
 
 std::shared_ptr<const ViewModel> EngineWorker::model() const {
   const std::lock_guard lock(mutex_);
@@ -133,7 +171,9 @@ void EngineWorker::run() {
         status_.progress = 0;
       }
     }
-    if (!command.name.empty()) {
+    if (command.call != nullptr) {
+      carry_out(command.line, *command.call);
+    } else if (!command.name.empty()) {
       carry_out(command);
       publish();
     } else if (slow) {
@@ -157,8 +197,16 @@ void EngineWorker::complain(const Error& failure) {
 }
 
 void EngineWorker::carry_out(const Command& command) {
-  next_.message.clear();
-  next_.failed = false;
+  // What is shown is no answer: the words of the last command stay.
+  if (command.name != "show") {
+    next_.message.clear();
+    next_.failed = false;
+  }
+  if (Inquiries::knows(command.name)) {
+    const Status answered = inquiries_.carry_out(command.name, command.rest, next_);
+    if (!answered) complain(answered.failure());
+    return;
+  }
   if (move(command) || look(command) || set_stop(command) || note(command)) return;
   complain(error("no such command: {}", command.name));
 }
@@ -188,6 +236,8 @@ bool EngineWorker::move(const Command& command) {
     step_line(name == "step-line" ? Direction::forward : Direction::backward);
   } else if (name == "last-write") {
     last_write(command.rest);
+  } else if (name == "next-write") {
+    next_write(command.rest);
   } else {
     return false;
   }
@@ -247,30 +297,56 @@ void EngineWorker::show_frame(const std::string& number) {
   path_stale_ = true;
 }
 
-void EngineWorker::last_write(const std::string& rest) {
+Result<EngineWorker::Bytes> EngineWorker::bytes_of(const std::string& rest) {
   const auto [where, size] = split(rest);
   const auto address = builder_.address(where);
-  if (!address) return complain(address.failure());
+  if (!address) return address.failure();
   const auto mapping = session_.mapping(*address);
-  if (!mapping) return complain(error("{:#x} is not mapped here", address->value));
-  const auto hit = session_.last_write(mapping->page + (address->value & kPageMask), count_of(size));
-  if (!hit) return complain(hit.failure());
-  if (!*hit) {
-    next_.message = fmt::format("{:#x} was not written since power-on", address->value);
-    return;
-  }
+  if (!mapping) return error("{:#x} is not mapped here", address->value);
   // The memory panel keeps looking at these bytes, wherever its register has been by then.
   const MemoryModel* seen = next_.memory.get();
   const bool in_sight = seen != nullptr && *address - seen->base < seen->bytes.size();
   memory_at_ = fmt::format("0x{:x}", in_sight ? seen->base.value : address->value);
-  // Before the writing instruction: one step on shows what it writes.
-  after(session_.seek((*hit)->before));
-  if (next_.failed || !(*hit)->access) return;
-  const auto& access = *(*hit)->access;
-  next_.message = fmt::format("{:#x} was last written here by {}: {:#x} -> {:#x}", address->value,
+  return Bytes{*address, mapping->page + (address->value & kPageMask), count_of(size)};
+}
+
+void EngineWorker::say_write(const Bytes& bytes, const session::Hit& hit, const char* when) {
+  if (next_.failed || !hit.access) return;
+  const auto& access = *hit.access;
+  next_.message = fmt::format("{:#x} {} by {}: {:#x} -> {:#x}", bytes.address.value, when,
                               access.origin == engine::port::AccessOrigin::dma ? std::string("a device")
                                                                                : session_.describe(access.pc),
                               access.before, access.after);
+}
+
+void EngineWorker::last_write(const std::string& rest) {
+  const auto bytes = bytes_of(rest);
+  if (!bytes) return complain(bytes.failure());
+  const auto hit = session_.last_write(bytes->physical, bytes->size);
+  if (!hit) return complain(hit.failure());
+  if (!*hit) {
+    next_.message = fmt::format("{:#x} was not written since power-on", bytes->address.value);
+    return;
+  }
+  // Before the writing instruction: one step on shows what it writes.
+  after(session_.seek((*hit)->before));
+  say_write(*bytes, **hit, "was last written here");
+}
+
+void EngineWorker::next_write(const std::string& rest) {
+  const auto bytes = bytes_of(rest);
+  if (!bytes) return complain(bytes.failure());
+  session::Condition write;
+  write.watchpoint = replay::timeline::Watchpoint{{true, bytes->physical.value, bytes->size, false, true}};
+  const auto hits = session_.hits({write}, session_.now(), session_.last(), 1);
+  if (!hits) return complain(hits.failure());
+  if (hits->empty()) {
+    next_.message = fmt::format("{:#x} is not written any more", bytes->address.value);
+    return;
+  }
+  // After the writing instruction, so that what it wrote is seen and the same question goes on from there.
+  after(session_.seek(hits->front().after));
+  say_write(*bytes, hits->front(), "was written just now");
 }
 
 bool EngineWorker::look(const Command& command) {
@@ -442,7 +518,8 @@ bool EngineWorker::gather() {
     return !gathering_failed_;
   }
   extend_console(*activity);
-  activity_.add(std::move(*activity));
+  auto names = names_of(*activity);
+  activity_.add(std::move(*activity), std::move(names));
   next_.activity = std::make_shared<ActivityIndex>(activity_);
   next_.console = std::make_shared<ConsoleText>(console_);
   publish();
@@ -450,6 +527,18 @@ bool EngineWorker::gather() {
   const double all = static_cast<double>(session_.last().icount - session_.first().icount);
   status_.gathered = all > 0 ? static_cast<double>(to.icount - session_.first().icount) / all : 1;
   return to < session_.last();
+}
+
+/// Of the code that exceptions and interrupts struck, by address.
+std::unordered_map<std::uint64_t, std::string> EngineWorker::names_of(const session::Activity& activity) {
+  using Kind = session::Happening::Kind;
+  std::unordered_map<std::uint64_t, std::string> names;
+  for (const session::Happening& what : activity.all) {
+    if (what.kind != Kind::exception && what.kind != Kind::interrupt) continue;
+    const auto [known, is_new] = names.try_emplace(what.pc.value);
+    if (is_new) known->second = session_.describe(what.pc);
+  }
+  return names;
 }
 
 void EngineWorker::extend_console(const session::Activity& activity) {

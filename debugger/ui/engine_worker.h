@@ -5,13 +5,17 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
 
+#include "debugger/session/analyst.h"
 #include "debugger/session/session.h"
+#include "debugger/ui/inquiries.h"
 #include "debugger/ui/model_builder.h"
 #include "debugger/ui/source_model.h"
 #include "debugger/ui/view_model.h"
@@ -20,8 +24,9 @@ namespace hindsight::debugger::ui {
 
 class EngineWorker final {
  public:
-  /// `session`, and `sources` where there are any, outlive the worker.
-  explicit EngineWorker(session::Session& session, session::Sources* sources = nullptr);
+  /// `session`, and `sources` and `analyst` where there are any, outlive the worker.
+  explicit EngineWorker(session::Session& session, session::Sources* sources = nullptr,
+                        session::Analyst* analyst = nullptr);
   ~EngineWorker();
   EngineWorker(const EngineWorker&) = delete;
   EngineWorker& operator=(const EngineWorker&) = delete;
@@ -31,19 +36,33 @@ class EngineWorker final {
   /// Ends what is under way.
   void cancel();
 
+  /// What a call on the session leaves to be shown anew.
+  enum class Effect : std::uint8_t { none, moves, notes };
+  /// Calls `what` on the engine's thread, as `name` in what the window says, and waits until it is done. Not
+  /// on that thread. The worker is not destroyed meanwhile.
+  void call(const std::string& name, Effect effect, const std::function<void(session::Session&)>& what);
+
   [[nodiscard]] std::shared_ptr<const ViewModel> model() const;
   [[nodiscard]] WorkerStatus status() const;
   /// Every command posted was carried out, and what it led to is in model().
   [[nodiscard]] bool idle() const;
 
  private:
+  /// A call from another thread, which waits for `done`.
+  struct Call {
+    Effect effect;
+    const std::function<void(session::Session&)>& what;
+    bool done = false;  ///< guarded by mutex_
+  };
   struct Command {
     std::string line, name, rest;
+    Call* call = nullptr;  ///< instead of a name
   };
 
   void run();
   [[nodiscard]] bool waiting() const;  ///< a command waits
   void carry_out(const Command& command);
+  void carry_out(const std::string& name, Call& call);
   bool move(const Command& command);
   bool look(const Command& command);
   bool note(const Command& command);
@@ -53,6 +72,15 @@ class EngineWorker final {
   /// Sets breakpoints at a line's addresses, or takes them away.
   void break_at_line(const std::string& place);
   void show_frame(const std::string& number);
+  void next_write(const std::string& rest);
+  /// Where the bytes lie that a command names, and keeps the memory panel at them.
+  struct Bytes {
+    GuestVirt address;
+    GuestPhys physical;
+    std::uint64_t size = 1;
+  };
+  Result<Bytes> bytes_of(const std::string& rest);
+  void say_write(const Bytes& bytes, const session::Hit& hit, const char* when);
   void after(const Result<session::Stop>& stopped);
   void complain(const Error& failure);
   void publish();
@@ -64,12 +92,15 @@ class EngineWorker final {
   void show_walk(const std::string& expression);
   /// One stretch more; false: all is gathered.
   bool gather();
+  std::unordered_map<std::uint64_t, std::string> names_of(const session::Activity& activity);
   void extend_console(const session::Activity& activity);
   [[nodiscard]] bool shows(const char* panel) const { return shown_.contains(panel); }
 
   session::Session& session_;
+  session::Analyst* analyst_;
   ModelBuilder builder_;
   SourceBuilder source_;
+  Inquiries inquiries_;
   ViewModel next_;  ///< being built; the thread's
   std::set<std::string, std::less<>> shown_;
   std::optional<GuestVirt> code_at_;
@@ -85,7 +116,7 @@ class EngineWorker final {
   bool gathering_failed_ = false;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, called_;
   std::deque<Command> queue_;  // guarded by mutex_, as is all below
   std::shared_ptr<const ViewModel> published_;
   WorkerStatus status_;

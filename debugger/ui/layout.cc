@@ -8,8 +8,9 @@ namespace hindsight::debugger::ui {
 namespace {
 
 constexpr std::string_view kStandard =
-    "(column 0.27 [timeline*] (row 0.405 (column 0.58 [code* source] [memory* variables walk])"
-    " (row 0.42 (column 0.6 [registers* system] [stack* bookmarks])"
+    "(column 0.27 [timeline*] (row 0.405 (column 0.58 [code* source] [memory* variables walk query calls "
+    "diff])"
+    " (row 0.445 (column 0.6 [registers* system] [stack* bookmarks])"
     " (column 0.56 [console* log] [devices* tasks modules events]))))";
 
 void each_leaf(LayoutNode& node, const std::function<void(LayoutNode&)>& visit) {
@@ -120,6 +121,14 @@ bool Layout::show(std::string_view panel) {
     found = true;
   });
   return found;
+}
+
+void Layout::add(const std::string& panel) {
+  if (show(panel)) return;
+  LayoutNode* last = nullptr;
+  each_leaf(*root_, [&](LayoutNode& leaf) { last = &leaf; });
+  last->panels.push_back(panel);
+  last->active = last->panels.size() - 1;
 }
 
 std::vector<std::string> Layout::visible() const {

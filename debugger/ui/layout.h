@@ -30,6 +30,8 @@ class Layout final {
   [[nodiscard]] LayoutNode& root() { return *root_; }
   /// Brings a panel to the front; false if it is nowhere.
   bool show(std::string_view panel);
+  /// The same; a panel that is nowhere joins the last leaf.
+  void add(const std::string& panel);
   /// The panels that are in front.
   [[nodiscard]] std::vector<std::string> visible() const;
   /// Moves a panel into the leaf that holds `beside`, in front.

@@ -59,9 +59,18 @@ class Panel {
 [[nodiscard]] std::unique_ptr<Panel> make_devices_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_events_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_bookmarks_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_query_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_calls_panel();
+[[nodiscard]] std::unique_ptr<Panel> make_diff_panel();
 
 /// One line in the faint colour, for a panel that has nothing to show.
 void say(const Panes& panes, const char* text);
+/// A button that is seen to be one; ImGui's own have no ground here.
+[[nodiscard]] bool framed_button(const Panes& panes, const char* title, float width = 0);
+/// A small sign that takes something away.
+[[nodiscard]] bool remove_button(const Panes& panes, const char* what);
+/// A title that opens and shuts what is below it, with how many that is.
+[[nodiscard]] bool section(const Panes& panes, const char* title, const std::string& count, bool open);
 /// Text in a colour, in the font in use.
 void coloured(ImU32 colour, const std::string& text);
 

@@ -28,7 +28,7 @@ class BookmarksPanel final : public Panel {
     const bool entered =
         ImGui::InputTextWithHint("##note", "note", note_, sizeof note_, ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::SameLine();
-    if ((ImGui::Button("Mark") || entered) && *name_ != 0) {
+    if ((framed_button(panes, "Mark") || entered) && *name_ != 0) {
       panes.perform(fmt::format("mark {} {}", name_, note_));
       *name_ = *note_ = 0;
     }
@@ -45,9 +45,10 @@ class BookmarksPanel final : public Panel {
         ImGui::TableNextColumn();
         coloured(panes.theme.faint, text_of(mark.at));
         ImGui::TableNextColumn();
-        if (ImGui::SmallButton("remove")) panes.perform("unmark " + mark.name);
+        if (remove_button(panes, "Remove")) panes.perform("unmark " + mark.name);
         ImGui::TableNextColumn();
         coloured(panes.theme.text, mark.note);
+        if (ImGui::IsItemHovered() && !mark.note.empty()) ImGui::SetTooltip("%s", mark.note.c_str());
         ImGui::PopID();
       }
       ImGui::EndTable();
@@ -66,7 +67,7 @@ class BookmarksPanel final : public Panel {
         if (ImGui::Selectable(stop.text.c_str()))
           panes.perform(fmt::format("{} 0x{:x}", stop.watch ? "memory" : "code", stop.address.value));
         ImGui::TableNextColumn();
-        if (ImGui::SmallButton("remove")) panes.perform(fmt::format("delete {}", stop.id));
+        if (remove_button(panes, "Remove")) panes.perform(fmt::format("delete {}", stop.id));
         ImGui::PopID();
       }
       ImGui::EndTable();

@@ -92,15 +92,20 @@ class EventsPanel final : public Panel {
     const session::Happening& what = *item.what;
     if (what.kind == Kind::exception && exceptions_)
       add(panes, {what.at, "exception", panes.theme.exceptions,
-                  fmt::format("{:02x} code {:x} at {:x}", what.vector, what.value, what.pc.value)});
+                  fmt::format("{:02x} code {:x} at {}", what.vector, what.value, name_of(item))});
     if (what.kind == Kind::interrupt && interrupts_)
       add(panes, {what.at, "interrupt", panes.theme.interrupts,
-                  fmt::format("{:02x} at {:x}", what.vector, what.pc.value)});
+                  fmt::format("{:02x} at {}", what.vector, name_of(item))});
     const bool write = what.kind == Kind::device_write;
     if ((write || what.kind == Kind::device_read) && devices_)
       add(panes, {what.at, write ? "write" : "read", panes.theme.device,
                   fmt::format("{} {:x} {} {:x}", item.stretch->activity.sources[what.source], what.address,
                               write ? "<-" : "->", what.value)});
+  }
+
+  static std::string name_of(const ActivityIndex::Item& item) {
+    const auto known = item.stretch->names.find(item.what->pc.value);
+    return known != item.stretch->names.end() ? known->second : fmt::format("{:x}", item.what->pc.value);
   }
 
   void add(const Panes& panes, Row row) {

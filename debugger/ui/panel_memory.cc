@@ -22,7 +22,7 @@ class MemoryPanel final : public Panel {
     if (!panes.model.memory) return say(panes, "nothing is mapped there");
     const MemoryModel& memory = *panes.model.memory;
     ImGui::PushFont(panes.fonts.mono);
-    const float typed = ImGui::GetTextLineHeightWithSpacing() * 2 + 6 * panes.scale;
+    const float typed = ImGui::GetTextLineHeightWithSpacing() * 2 + 12 * panes.scale;
     ImGui::BeginChild("bytes", {0, -typed}, false, ImGuiWindowFlags_HorizontalScrollbar);
     ImGuiListClipper clipper;
     clipper.Begin(static_cast<int>(memory.bytes.size() / kRow), ImGui::GetTextLineHeightWithSpacing());
@@ -96,6 +96,9 @@ class MemoryPanel final : public Panel {
     const std::uint64_t address = memory.base.value + panes.shared.picked;
     if (ImGui::MenuItem("Who wrote this last?", "Ctrl+W"))
       panes.perform(fmt::format("last-write 0x{:x}", address));
+    if (ImGui::MenuItem("Who writes it next?", "Ctrl+Shift+W"))
+      panes.perform(fmt::format("next-write 0x{:x}", address));
+    if (ImGui::MenuItem("List every write")) panes.perform(fmt::format("query writes 0x{:x}/1", address));
     if (ImGui::MenuItem("Stop when it changes")) panes.perform(fmt::format("watch 0x{:x} 8", address));
     if (ImGui::MenuItem("Walk its page tables")) {
       panes.perform(fmt::format("walk 0x{:x}", address));
@@ -130,6 +133,22 @@ class MemoryPanel final : public Panel {
     pair("i64", fmt::format("{}", as<std::int64_t>(bytes)));
     pair("f64", fmt::format("{:.6g}", as<double>(bytes)));
     ImGui::NewLine();
+    writers(panes, memory);
+  }
+
+  /// At the right of the numbers: where the picked byte was written before, and where it will be.
+  static void writers(const Panes& panes, const MemoryModel& memory) {
+    const std::uint64_t address = memory.base.value + panes.shared.picked;
+    ImGui::PushFont(panes.fonts.text);
+    const float width = 104 * panes.scale;
+    ImGui::SetCursorPos({ImGui::GetContentRegionMax().x - 2 * width - 6 * panes.scale,
+                         ImGui::GetWindowHeight() - ImGui::GetFrameHeight() - 14 * panes.scale});
+    if (framed_button(panes, "Last write", width)) panes.perform(fmt::format("last-write 0x{:x}", address));
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Go back to what wrote the picked byte (Ctrl+W)");
+    ImGui::SameLine(0, 6 * panes.scale);
+    if (framed_button(panes, "Next write", width)) panes.perform(fmt::format("next-write 0x{:x}", address));
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Go on to what writes it next (Ctrl+Shift+W)");
+    ImGui::PopFont();
   }
 
   char field_[128] = "";

@@ -95,15 +95,8 @@ class RegistersPanel final : public Panel {
     std::size_t changes = 0;
     for (std::size_t i = 0; i < all.table.size(); ++i)
       if (all.table[i].group == group && all.changed(i)) ++changes;
-    ImGui::PushFont(panes.fonts.text);
-    ImGui::PushStyleColor(ImGuiCol_Header, 0);
-    ImGui::PushStyleColor(ImGuiCol_Text, changes != 0 ? panes.theme.changed : panes.theme.text);
-    const std::string text =
-        changes == 0 ? std::string(title) : fmt::format("{}, {} changed", title, changes);
-    const bool shown = ImGui::CollapsingHeader(fmt::format("{}###{}", text, title).c_str(),
-                                               open ? ImGuiTreeNodeFlags_DefaultOpen : 0);
-    ImGui::PopStyleColor(2);
-    ImGui::PopFont();
+    const bool shown =
+        ui::section(panes, title, changes == 0 ? std::string() : fmt::format("{} changed", changes), open);
     if (!shown) return;
     for (std::size_t i = 0; i < all.table.size(); ++i) {
       if (all.table[i].group != group) continue;

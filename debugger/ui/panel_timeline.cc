@@ -118,7 +118,10 @@ class TimelinePanel final : public Panel {
       const std::string text = short_count(tick);
       const float width = ImGui::CalcTextSize(text.c_str()).x;
       const float left = std::clamp(x - width / 2, strip_x_, strip_x_ + strip_width_ - width);
-      list->AddText({left, at.y}, panes.theme.faint, text.c_str());
+      // The cursor's sign hangs where the text would be.
+      const float cursor = x_of(panes.model.now.icount.value), room = 7 * panes.scale;
+      if (cursor < left - room || cursor > left + width + room)
+        list->AddText({left, at.y}, panes.theme.faint, text.c_str());
       if (tick > ~std::uint64_t{0} - step) break;
     }
     ImGui::PopFont();

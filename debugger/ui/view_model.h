@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "debugger/session/analyst.h"
 #include "debugger/session/session.h"
 #include "debugger/ui/activity_index.h"
 #include "debugger/ui/console_text.h"
@@ -110,6 +111,12 @@ struct BreakpointRow {
   bool watch = false;
 };
 
+/// What differs: between two instants, or between this trace and another.
+struct DiffModel {
+  std::optional<session::InstantsDifference> instants;
+  std::optional<session::TracesDifference> traces;
+};
+
 struct ViewModel {
   std::uint64_t serial = 0;  ///< grows with every model
   Position now, first, last;
@@ -136,6 +143,10 @@ struct ViewModel {
   std::shared_ptr<const std::vector<BreakpointRow>> breakpoints;
   std::shared_ptr<const ActivityIndex> activity;
   std::shared_ptr<const ConsoleText> console;
+  // What was asked of all history; nothing until then.
+  std::shared_ptr<const DiffModel> diff;
+  std::shared_ptr<const session::Answers> answers;
+  std::shared_ptr<const session::Profile> profile;
 };
 
 /// What the engine's thread is doing; changes faster than models do.

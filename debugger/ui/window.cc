@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "debugger/ui/app.h"
+#include "debugger/ui/model_text.h"
 #include "debugger/ui/picture.h"
+#include "debugger/ui/shared_session.h"
 
 namespace hindsight::debugger::ui {
 namespace {
@@ -181,6 +183,7 @@ class Script final {
     const std::string rest = name.size() < line.size() ? line.substr(name.size() + 1) : "";
     if (name == "wait") return wait(true);
     if (name == "print") return print(rest);
+    if (name == "until") return until(rest);
     if (name == "screenshot") {
       // Layout takes effect a frame later, scrolling one more.
       for (int i = 0; i < 4; ++i) screen_.frame(app_);
@@ -210,6 +213,17 @@ class Script final {
     return error("not done after ten minutes");
   }
 
+  /// Until somebody else, such as gdb, has brought it about that `print` says this.
+  Status until(const std::string& text) {
+    constexpr int kMost = 120'000;
+    for (int ms = 0; ms < kMost; ms += 5) {
+      if (worker_.idle() && text_of(*worker_.model(), "").find(text) != std::string::npos) return Done{};
+      if (ms % 100 == 0) screen_.frame(app_);
+      screen_.pump(5);
+    }
+    return error("not so after two minutes");
+  }
+
   Status print(const std::string& what) {
     const auto model = worker_.model();
     if (what == "frames") {
@@ -221,15 +235,10 @@ class Script final {
       fmt::print("frames {}: cpu ms p50 {:.2f} p99 {:.2f} most {:.2f}\n", all.size(), at(0.5), at(0.99),
                  at(1));
       screen_.frames().clear();
-    } else if (what == "console") {
-      fmt::print("{}\n", model->console->text().substr(0, model->console->shown_at(model->now.icount.value)));
     } else if (what == "layout") {
       fmt::print("{}\n", app_.layout().text());
     } else {
-      fmt::print("at {}{} pc {:x} {} rax {:x}; {}\n", model->now.icount.value,
-                 model->now.delivery == 0 ? "" : fmt::format("+{}", model->now.delivery),
-                 model->registers ? model->registers->value("rip") : 0, model->where,
-                 model->registers ? model->registers->value("rax") : 0, model->message);
+      fmt::print("{}", text_of(*model, what));
     }
     std::fflush(stdout);
     return Done{};
@@ -259,11 +268,18 @@ void save_state(const App& app) {
 Status run_window(session::Session& session, const WindowOptions& options) {
   Screen screen;
   if (const Status opened = screen.open(options); !opened) return opened;
-  EngineWorker worker(session, options.sources);
+  EngineWorker worker(session, options.sources, options.analyst);
   App app(worker, options.title);
   if (options.script.empty()) load_state(app);
   if (options.sources != nullptr)
     for (const char* panel : {"source", "variables"}) app.perform(fmt::format("open {}", panel));
+  const auto shared = share_session(worker, "gdb");
+  std::shared_ptr<void> companion;
+  if (options.companion) {
+    auto started = options.companion(*shared);
+    if (!started) return started.failure();
+    companion = std::move(*started);
+  }
   if (!options.script.empty()) return Script(screen, app, worker, options.script).run();
   bool open = true;
   std::uint64_t drawn = 0;

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <png.h>
 
+#include <cstdlib>
 #include <set>
+#include <thread>
 
 #include "tests/replay/guest_harness.h"
 
@@ -49,10 +51,10 @@ class WindowOnABoot : public GuestTest {
     ASSERT_EQ(recorded.code, 0) << recorded.text;
   }
 
-  Outcome show(const std::string& script) {
+  Outcome show(const std::string& script, const std::string& trace = "boot.hst") {
     write("window.script", script);
     return run({"env", "-u", "DISPLAY", "-u", "WAYLAND_DISPLAY", "timeout", "300", HINDSIGHT_EXECUTABLE,
-                "debug", path("boot.hst"), "--at", "begin", "--headless", "--script", path("window.script")});
+                "debug", path(trace), "--at", "begin", "--headless", "--script", path("window.script")});
   }
   /// The display may do no OpenGL.
   static bool cannot_draw(const Outcome& shown) {
@@ -64,8 +66,9 @@ class WindowOnABoot : public GuestTest {
 
 TEST_F(WindowOnABoot, EveryPanelIsVisitedAndPicturesAreTaken) {
   std::string script = "seek 500000000\nwait\n";
-  for (const char* panel : {"timeline", "code", "registers", "system", "memory", "walk", "stack", "console",
-                            "log", "tasks", "modules", "devices", "events", "bookmarks"})
+  for (const char* panel :
+       {"timeline", "code", "registers", "system", "memory", "walk", "stack", "console", "log", "tasks",
+        "modules", "devices", "events", "bookmarks", "query", "calls", "diff"})
     script += fmt::format("open {0}\nwait\nscreenshot {1}\n", panel, path(std::string(panel) + ".png"));
   script += fmt::format("theme light\nzoom 20%..60%\nselect 30%..40%\nscreenshot {}\n", path("light.png"));
   const Outcome shown = show(script);
@@ -97,6 +100,102 @@ TEST_F(WindowOnABoot, StepsScrubsAndTheLastWriterAgreeWithThemselves) {
   EXPECT_THAT(lines[3], MatchesRegex("at [0-9]+ pc .* was last written here by [a-z].*"));
   EXPECT_EQ(lines[5], lines[0]);
   EXPECT_THAT(shown.text, HasSubstr("Linux version"));
+}
+
+TEST_F(WindowOnABoot, QuestionsAreAnsweredAsOnTheCommandLine) {
+  const Outcome shown = show(
+      "seek 500000000\nquery changes jiffies/8 300000000..400000000\nprint answers\n"
+      "profile 400000000..410000000\nprint profile\n"
+      "diff 400000000\nprint diff\nprint\n");
+  if (cannot_draw(shown)) GTEST_SKIP() << shown.text;
+  ASSERT_EQ(shown.code, 0) << shown.text;
+  const auto lines = lines_of(shown.text);
+
+  const Outcome changes = hindsight({"query", path("boot.hst"), "changes", "jiffies/8", "--at", "500000000",
+                                     "--from", "300000000", "--to", "400000000", "--limit", "0"});
+  std::vector<std::string> expected, found;
+  for (const std::string& line : lines_of(changes.text))
+    if (const auto digit = line.find_first_not_of(' '); digit != std::string::npos)
+      expected.push_back(line.substr(digit, line.find(' ', digit) - digit));
+  for (const std::string& line : lines)
+    if (line.find(" change ") != std::string::npos) found.push_back(line.substr(0, line.find(' ')));
+  EXPECT_GT(found.size(), 10U);
+  EXPECT_EQ(found, expected);
+
+  EXPECT_THAT(lines, testing::Contains("10000000 instructions"));
+  EXPECT_THAT(lines, testing::Contains(MatchesRegex("a 400000000 pc ffffffff.*")));
+  EXPECT_THAT(lines, testing::Contains(MatchesRegex("register rip ffffffff[0-9a-f]* ffffffff[0-9a-f]*")));
+  const Outcome difference =
+      hindsight({"diff", path("boot.hst") + "@400000000", "@500000000", "--json", "--bytes", "0"});
+  std::string memory;
+  for (const std::string& line : lines_of(difference.text))
+    if (line.starts_with("{\"kind\":\"memory\"")) memory = line;
+  unsigned long pages = 0, bytes = 0;
+  ASSERT_EQ(std::sscanf(memory.c_str(), "{\"kind\":\"memory\",\"pages\":%lu,\"bytes\":%lu", &pages, &bytes),
+            2);
+  EXPECT_THAT(lines, testing::Contains(fmt::format("memory {} pages {} bytes", pages, bytes)));
+  // Asking moves nothing.
+  EXPECT_THAT(lines.back(), HasSubstr("at 500000000 "));
+}
+
+TEST_F(WindowOnABoot, AnotherTraceIsComparedAndTheirPartingShown) {
+  const auto record_other = [&](const std::string& name, const std::string& seed) {
+    const Outcome recorded = run(record(name, "", {"--stop-at", "300000000", "--seed", seed}));
+    ASSERT_EQ(recorded.code, 0) << recorded.text;
+  };
+  record_other("same.hst", "1");
+  record_other("again.hst", "1");
+  const Outcome same = show(fmt::format("diff-trace {}\nprint diff\n", path("again.hst")), "same.hst");
+  if (cannot_draw(same)) GTEST_SKIP() << same.text;
+  ASSERT_EQ(same.code, 0) << same.text;
+  EXPECT_THAT(same.text, testing::StartsWith("equal: "));
+
+  // Another boot of the same machine, at another time of day.
+  const Outcome parted = show(fmt::format("diff-trace {}\nprint diff\n", path("boot.hst")), "same.hst");
+  ASSERT_EQ(parted.code, 0) << parted.text;
+  EXPECT_THAT(parted.text, testing::StartsWith("they part: 0 events and "));
+  EXPECT_THAT(parted.text, HasSubstr("event a 0 0 sample wall_clock, 8 bytes: "));
+  EXPECT_THAT(parted.text, HasSubstr("parting at power-on\n"));
+  EXPECT_THAT(parted.text, HasSubstr("field rtc."));
+}
+
+TEST_F(WindowOnABoot, GdbAndTheWindowMoveOneCursor) {
+  if (std::system("gdb --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gdb is not installed";
+  const std::string stepped = path("stepped.png"), socket = path("gdb.socket");
+  write("both.script",
+        fmt::format(
+            "seek 500000000\nuntil moved by gdb\nprint\nstep\nprint\nscreenshot {}\nuntil moved by gdb\n"
+            "print\n",
+            stepped));
+  write("both.gdb", fmt::format("set pagination off\ntarget remote {0}\nmonitor seek 500000100\nstepi\n"
+                                "p/x $rip\nshell while ! test -e {1}; do sleep 0.05; done\n"
+                                "maintenance flush register-cache\np/x $rip\nreverse-stepi\np/x $rip\n",
+                                socket, stepped));
+  Outcome shown;
+  std::thread window([&] {
+    shown = run({"env", "-u", "DISPLAY", "-u", "WAYLAND_DISPLAY", "timeout", "200", HINDSIGHT_EXECUTABLE,
+                 "debug", path("boot.hst"), "--at", "begin", "--headless", "--script", path("both.script"),
+                 "--gdb", "unix:" + socket});
+  });
+  const Outcome gdb =
+      run({"sh", "-c",
+           fmt::format("while ! test -S {}; do sleep 0.05; done; timeout 100 gdb -nx -batch -x {}", socket,
+                       path("both.gdb"))});
+  window.join();
+  if (cannot_draw(shown)) GTEST_SKIP() << shown.text;
+
+  ASSERT_EQ(shown.code, 0) << shown.text << gdb.text;
+  std::vector<std::string> by_gdb, by_window;
+  for (const std::string& line : lines_of(gdb.text))
+    if (const auto at = line.find(" = 0x"); line.starts_with('$') && at != std::string::npos)
+      by_gdb.push_back(line.substr(at + 5));
+  for (const std::string& line : lines_of(shown.text))
+    if (const auto at = line.find(" pc "); line.starts_with("at "))
+      by_window.push_back(line.substr(at + 4, line.find(' ', at + 4) - at - 4));
+  ASSERT_EQ(by_gdb.size(), 3U) << gdb.text;
+  EXPECT_NE(by_gdb[0], by_gdb[1]);
+  EXPECT_EQ(by_gdb[2], by_gdb[0]);
+  EXPECT_EQ(by_window, by_gdb) << shown.text << gdb.text;
 }
 
 TEST_F(WindowOnABoot, AScriptThatCannotBeCarriedOutSaysWhere) {

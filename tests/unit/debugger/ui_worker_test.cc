@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "debugger/ui/engine_worker.h"
+#include "debugger/ui/shared_session.h"
 #include "tests/support/fake_session.h"
 
 namespace hindsight::debugger::ui {
@@ -131,6 +132,33 @@ TEST_F(UiWorker, WhatCannotBeUnderstoodIsSaidAndMovesNothing) {
   EXPECT_EQ(text_of(model->now), "30");
 }
 
+TEST_F(UiWorker, WhoSharesTheSessionMovesTheCursorThatTheWindowShows) {
+  settled();
+  const auto shared = share_session(worker, "gdb");
+  const auto stop = shared->seek({Icount{31}, 0});
+
+  ASSERT_TRUE(stop);
+  EXPECT_EQ(shared->pc(), GuestVirt{0x1003});
+  EXPECT_EQ(shared->registers(), worker.model()->registers->now);
+  EXPECT_EQ(text_of(worker.model()->now), "31");
+  EXPECT_EQ(worker.model()->message, "moved by gdb");
+  EXPECT_EQ(text_of(after("step")->now), "32");
+  EXPECT_EQ(shared->now().icount.value, 32U);
+}
+
+TEST_F(UiWorker, WhoSharesTheSessionSetsMarksAndStopsThatTheWindowMeets) {
+  const auto shared = share_session(worker, "gdb");
+  ASSERT_TRUE(shared->set_mark("gdb", "from outside"));
+  session::Condition stop;
+  stop.breakpoint = replay::timeline::Breakpoint{GuestVirt{FakeSession::kHandler}};
+  const int id = shared->add(stop);
+
+  EXPECT_EQ(worker.model()->marks->front().note, "from outside");
+  EXPECT_EQ(after("continue")->code->pc, GuestVirt{FakeSession::kHandler});
+  shared->remove(id);
+  EXPECT_EQ(session.condition_count(), 0U);
+}
+
 TEST_F(UiWorker, BeginAndEndOfHistoryAreSaid) {
   EXPECT_THAT(after("reverse-continue")->message, HasSubstr("begin of history"));
   EXPECT_THAT(after("continue")->message, HasSubstr("end of history: the guest switched itself off"));
@@ -169,6 +197,22 @@ TEST_F(UiWorker, OnlyPanelsThatAreShownAreWorkedOut) {
   after("show tasks");
 
   EXPECT_EQ(settled()->tasks->all.size(), 2U);
+}
+
+TEST(UiWorkerAlone, ALongRunOfWhoSharesTheSessionIsCancelled) {
+  FakeSession session({.endless = true});
+  EngineWorker worker(session);
+  const auto shared = share_session(worker, "gdb");
+  std::optional<session::StopKind> kind;
+  std::thread other([&] { kind = shared->run(session::Direction::forward)->kind; });
+  EXPECT_TRUE(wait_until([&] { return worker.status().doing == "gdb"; }));
+  while (!worker.idle()) {
+    shared->interrupt();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  other.join();
+
+  EXPECT_EQ(kind, session::StopKind::interrupted);
 }
 
 TEST(UiWorkerAlone, ALongRunIsCancelled) {
