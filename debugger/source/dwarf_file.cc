@@ -92,7 +92,7 @@ Status DwarfFile::load() {
   GElf_Ehdr header;
   if (elf == nullptr || gelf_getehdr(elf, &header) == nullptr || header.e_machine != EM_X86_64)
     return error("{}: an ELF file for x86-64 expected", path_);
-  dwarf_ = dwfl_module_getdwarf(module_, &bias);
+  dwarf_ = dwfl_module_getdwarf(module_, &bias_);
   if (dwarf_ == nullptr)
     return error("{}: a file with debug information (DWARF) expected: {}", path_, dwfl_errmsg(-1));
   if (header.e_type == ET_REL) kind_ = Kind::module;
@@ -269,6 +269,14 @@ std::string DwarfFile::file_name(Unit& unit, std::uint64_t number) {
   if (dwarf_getsrcfiles(&unit.die, &files, &count) != 0 || number >= count) return {};
   const char* name = dwarf_filesrc(files, number, nullptr, nullptr);
   return name == nullptr ? "" : name;
+}
+
+std::string DwarfFile::symbol_at(LinkAddress address) const {
+  GElf_Off offset = 0;
+  GElf_Sym symbol;
+  const char* name =
+      dwfl_module_addrinfo(module_, address + bias_, &offset, &symbol, nullptr, nullptr, nullptr);
+  return name == nullptr ? "" : fmt::format("{}+{:#x}", name, offset);
 }
 
 Dwarf_Frame* DwarfFile::call_frame(LinkAddress address) {

@@ -81,6 +81,8 @@ class DwarfFile final {
   [[nodiscard]] static Scopes scopes_in(const Dwarf_Die& function, LinkAddress address);
   /// A file that attributes name by number; empty: there is none.
   [[nodiscard]] static std::string file_name(Unit& unit, std::uint64_t number);
+  /// "main+0x12", from the symbol table; empty: it names nothing there.
+  [[nodiscard]] std::string symbol_at(LinkAddress address) const;
   /// Call-frame information of an address, .debug_frame's before .eh_frame's. The caller frees it.
   [[nodiscard]] Dwarf_Frame* call_frame(LinkAddress address);
 
@@ -110,6 +112,7 @@ class DwarfFile final {
   Dwfl* session_ = nullptr;
   Dwfl_Module* module_ = nullptr;
   Dwarf* dwarf_ = nullptr;
+  Dwarf_Addr bias_ = 0;  ///< of dwarf_ in module_
   Dwarf_CFI* debug_frame_ = nullptr;
   Dwarf_CFI* eh_frame_ = nullptr;
   Kind kind_ = Kind::program;

@@ -99,6 +99,7 @@ class SourceView final : public session::Sources {
   std::vector<Level> levels();
   void complete(std::vector<Level>& all, bool from_kernel);
   std::optional<Caller> caller(const Level& level);
+  void name_by_symbol(const Level& level, SourceFrame& frame) const;
   void add_calls(std::size_t index, const Level& level, std::vector<SourceFrame>& out);
   [[nodiscard]] FrameView view_of(const Call& call) const;
   void find_statements(SourceText& text);
@@ -231,6 +232,17 @@ std::vector<SourceFrame> SourceView::frames() {
   return all;
 }
 
+/// Of a program, which the kernel does not know.
+void SourceView::name_by_symbol(const Level& level, SourceFrame& frame) const {
+  for (const Placed& placed : files_) {
+    const auto pc = placed.file->linked(level.lookup());
+    std::string name = pc ? placed.file->symbol_at(*pc) : "";
+    if (name.empty()) continue;
+    frame.function = std::move(name);
+    return;
+  }
+}
+
 void SourceView::add_calls(std::size_t index, const Level& level, std::vector<SourceFrame>& out) {
   Call call{.level = index};
   for (const Placed& placed : files_) {
@@ -247,6 +259,7 @@ void SourceView::add_calls(std::size_t index, const Level& level, std::vector<So
   if (call.unit != nullptr)
     if (const Line* line = call.file->line_at(*call.unit, call.pc))
       frame.place = SourcePlace{call.unit->files[line->file], line->number};
+  if (frame.function.starts_with("0x") || frame.function == "user space") name_by_symbol(level, frame);
   call.inside = call.scopes.size();
   for (std::size_t i = call.scopes.size(); i-- > 0;) {
     Dwarf_Die die = call.scopes[i];

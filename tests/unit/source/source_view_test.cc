@@ -101,6 +101,15 @@ TEST_P(SourceViewTest, ShowsAnInlinedCallAsAFrameOfItsOwn) {
   EXPECT_EQ(frames[0].pc, frames[1].pc);
 }
 
+TEST_P(SourceViewTest, NamesCodeWithoutDebugInformationByItsSymbol) {
+  go_to(59);
+  for (int i = 0; i < 40 && sources->frames().front().place; ++i)
+    ASSERT_TRUE(session.step(Direction::forward, 1));
+
+  ASSERT_TRUE(session.step(Direction::forward, 1));
+  EXPECT_EQ(sources->frames().front().function, "bare+0x1");
+}
+
 TEST_P(SourceViewTest, TellsRecursiveCallsApart) {
   go_to(58);
   go_to(48);
