@@ -232,6 +232,15 @@ class Rewriter final {
     return regions_[region.hash] = piece;
   }
 
+  /// Encoded, without the footprints where they no longer fit into a value: they only shorten searches.
+  template <class Record>
+  static Bytes fitting(Record& record) {
+    Bytes encoded = encode(record);
+    if (encoded.size() <= kMaxValue) return encoded;
+    record.footprints.clear();
+    return encode(record);
+  }
+
   Status write_snapshots() {
     for (SnapshotRecord& snapshot : snapshots_) {
       for (std::size_t i = 0; i < snapshot.regions.size(); ++i) {
@@ -241,7 +250,7 @@ class Rewriter final {
         snapshot.regions[i] = *piece;
       }
       const Bytes key = key_of(snapshot.at.icount.value, snapshot.at.delivery);
-      if (const Status put = out_.put("snapshots", key, ValueKind::snapshot, encode(snapshot)); !put)
+      if (const Status put = out_.put("snapshots", key, ValueKind::snapshot, fitting(snapshot)); !put)
         return put;
     }
     return Done{};
@@ -257,7 +266,7 @@ class Rewriter final {
       if (const Status put = out_.put("meta", key, kind, *raw); !put) return put;
     }
     if (!end_) return Done{};
-    return out_.put("meta", key_of(3), ValueKind::end, encode(*end_));
+    return out_.put("meta", key_of(3), ValueKind::end, fitting(*end_));
   }
 
   Result<Bytes> meta(const Bytes& key, ValueKind kind) {
