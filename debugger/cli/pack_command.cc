@@ -145,7 +145,9 @@ Result<StopReason> run_through(LiveRecording& recording, const PackOptions& opti
   return reason;
 }
 
-Status record_range(const PackOptions& options, store::TraceReader& trace, const Range& range) {
+/// `code` says of an Error whether it is one of the file or of the replay.
+Status record_range(const PackOptions& options, store::TraceReader& trace, const Range& range,
+                    ExitCode& code) {
   auto files = boot_files_of(trace);
   if (!files) return files.failure();
   auto plan = plan_for(options, trace, *files, range);
@@ -165,6 +167,7 @@ Status record_range(const PackOptions& options, store::TraceReader& trace, const
   player.on_stop({});
   if (!reason) return reason.failure();
   if (player.damage()) return *player.damage();
+  code = kFailed;
   if (player.divergence()) return error("{}: {}", trace.path(), player.divergence()->describe());
   if (*reason == StopReason::interrupted) return error("interrupted");
   const bool same_end = range.to_end && !was_stopped(trace)
@@ -173,6 +176,7 @@ Status record_range(const PackOptions& options, store::TraceReader& trace, const
   if (!same_end || machine.now().icount != range.to)
     return error("{}: the replay ends otherwise, {} at icount {}: hindsight verify says where", trace.path(),
                  store::name_of(static_cast<store::EndReason>(*reason)), machine.now().icount.value);
+  code = kBadInput;
   const auto end = trace.end() ? trace.end()->reason : store::EndReason::interrupted;
   const auto result = (*recording)->finish(range.to_end ? static_cast<StopReason>(end) : StopReason::reached);
   return result ? Status(Done{}) : result.failure();
@@ -198,7 +202,7 @@ Status copy_marks(store::TraceReader& from, const std::string& to, const Range& 
 }
 
 /// The states of both must be the same wherever both have a digest.
-Status compare_digests(store::TraceReader& from, const std::string& to) {
+Status compare_digests(store::TraceReader& from, const std::string& to, ExitCode& code) {
   const auto packed = store::TraceReader::open(to);
   if (!packed) return packed.failure();
   std::uint64_t at = 0;
@@ -213,9 +217,10 @@ Status compare_digests(store::TraceReader& from, const std::string& to) {
     const auto same = [](const store::PartDigest& a, const store::PartDigest& b) {
       return a.name == b.name && a.hash == b.hash;
     };
-    if (old->ram != digest->ram || !std::ranges::equal(old->parts, digest->parts, same))
-      return error("{}: the replay diverges from the recording before icount {}: hindsight verify says where",
-                   from.path(), digest->at.icount.value);
+    if (old->ram == digest->ram && std::ranges::equal(old->parts, digest->parts, same)) continue;
+    code = kFailed;
+    return error("{}: the replay diverges from the recording before icount {}: hindsight verify says where",
+                 from.path(), digest->at.icount.value);
   }
   return Done{};
 }
@@ -261,12 +266,13 @@ Status tell_what_stays(const std::string& path) {
   return Done{};
 }
 
-Status pack(const PackOptions& options, store::TraceReader& trace, const Range& range) {
+Status pack(const PackOptions& options, store::TraceReader& trace, const Range& range, ExitCode& code) {
+  code = kBadInput;
   const Scratch recorded(options.output + ".packing"), packed(options.output + ".packed");
   PackOptions first = options;
   first.output = recorded.path();
-  if (const Status done = record_range(first, trace, range); !done) return done;
-  if (const Status same = compare_digests(trace, recorded.path()); !same) return same;
+  if (const Status done = record_range(first, trace, range, code); !done) return done;
+  if (const Status same = compare_digests(trace, recorded.path(), code); !same) return same;
   if (!options.strip) {
     if (const Status copied = copy_marks(trace, recorded.path(), range); !copied) return copied;
   }
@@ -308,8 +314,8 @@ int pack_command(const PackOptions& options) {
   ExitCode code = kOk;
   const auto range = find_range(options, **trace, code);
   if (!range) return complain(code, range.failure().message);
-  if (const Status packed = pack(options, **trace, *range); !packed)
-    return complain(kBadInput, packed.failure().message + "; nothing was written");
+  if (const Status packed = pack(options, **trace, *range, code); !packed)
+    return complain(code, packed.failure().message + "; nothing was written");
   const store::Place first = (*trace)->first();
   fmt::print("{}: {}, {}; {}: {}, {}\n", options.trace, size_text(options.trace),
              counted(((*trace)->progress().at.icount - first.icount), "instruction"), options.output,

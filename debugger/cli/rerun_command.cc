@@ -30,7 +30,9 @@ constexpr std::uint64_t kTimes = 4, kMore = 2'000'000'000;
 using Cues = std::array<std::vector<replay::rerun::Cue>, replay::rerun::kSides>;
 
 /// Replays the recording to learn what its inputs waited for.
-Result<Cues> learn_cues(store::TraceReader& trace, const std::string& engine) {
+/// `code` says of an Error whether it is one of the file or of the replay.
+Result<Cues> learn_cues(store::TraceReader& trace, const std::string& engine, ExitCode& code) {
+  code = kBadInput;
   auto listener = CueListener::create(trace);
   if (!listener) return listener.failure();
   replay::play::Player player(trace);
@@ -44,6 +46,7 @@ Result<Cues> learn_cues(store::TraceReader& trace, const std::string& engine) {
   options.progress = [&](engine::port::Instant now) { progress.update(now.icount); };
   const auto result = replay::play::replay_machine((*built)->machine(), player, trace, options);
   if (!result) return result.failure();
+  code = kFailed;
   if (result->divergence)
     return error("{}: the trace must replay: {}", trace.path(), result->divergence->describe());
   if (result->stopped_early) return error("{}: interrupted", trace.path());
@@ -163,8 +166,9 @@ int rerun_command(const RerunOptions& options) {
     return complain(kBadInput, options.trace +
                                    ": a recording from power-on expected, found a branch, whose "
                                    "machine would need its parent's inputs as well");
-  auto cues = learn_cues(**trace, options.run.engine);
-  if (!cues) return complain(kBadInput, cues.failure().message);
+  ExitCode code = kOk;
+  auto cues = learn_cues(**trace, options.run.engine, code);
+  if (!cues) return complain(code, cues.failure().message);
   return rerun(options, **trace, std::move(*cues));
 }
 

@@ -246,6 +246,10 @@ TEST_F(Rerun, AGuestThatDoesNotEndIsStoppedAndHasFailed) {
 TEST_F(Rerun, WhatCannotBeDoneIsOneLine) {
   write("notes", "mine");
   EXPECT_EQ(rerun({"--kernel", path("absent")}).code, 3);
+  write_diverging("x.trace");
+  const Outcome diverged = hindsight({"rerun", path("x.trace"), "-o", path("new.hst")});
+  EXPECT_EQ(diverged.code, 1);
+  EXPECT_THAT(diverged.text, HasSubstr("x.trace: the trace must replay: diverged at icount 34"));
   EXPECT_EQ(rerun({"--kernel", path("notes")}).code, 3);
   EXPECT_FALSE(fs::exists(path("new.hst")));
   fs::copy_file(kGolden, path("new.hst"));
@@ -343,7 +347,7 @@ TEST_F(Pack, WhatCannotBeDoneIsOneLineAndLeavesNothing) {
   EXPECT_EQ(hindsight({"pack", path("a.trace"), "-o", path("a.trace"), "--force"}).code, 3);
   write_diverging("x.trace");
   const Outcome diverged = hindsight({"pack", path("x.trace"), "-o", path("p.hst")});
-  EXPECT_EQ(diverged.code, 3);
+  EXPECT_EQ(diverged.code, 1);
   EXPECT_THAT(diverged.text,
               AllOf(HasSubstr("x.trace: diverged at icount 34"), HasSubstr("; nothing was written\n")));
   EXPECT_FALSE(fs::exists(path("p.hst")));
