@@ -114,7 +114,7 @@ class Evaluation final {
 
   Status call_frame() {
     const auto address = depth_ < kDeepest ? canonical_frame_address(frame_) : std::nullopt;
-    return address ? push(*address) : Status(kGone);
+    return address ? push(*address) : Status(error("without call-frame information its place is not known"));
   }
 
   Status binary(unsigned op) {

@@ -295,6 +295,20 @@ TEST_P(SourceViewTest, AFileLoadedElsewhereIsFoundThere) {
   EXPECT_FALSE((*moved)->frames().front().place);
 }
 
+TEST(SourceWithoutFrames, TellsTheLineAndWhyAVariableIsNotTold) {
+  tests::support::ProgramSession session(sample("no_frames"));
+  const auto sources = open_sources(session, {{sample("no_frames"), {}}}, {});
+  ASSERT_TRUE(sources);
+  const auto frames = (*sources)->frames();
+
+  ASSERT_EQ(frames.size(), 1U);
+  EXPECT_EQ(frames.front().function, "_start");
+  const auto variables = (*sources)->variables(0);
+  ASSERT_FALSE(variables.empty());
+  EXPECT_EQ(variables.front().value, "without call-frame information its place is not known");
+  EXPECT_FALSE(variables.front().known);
+}
+
 TEST(SymbolFile, IsAPathAndPerhapsAnAddress) {
   const auto plain = parse_symbol_file("vmlinux"), placed = parse_symbol_file("a@b.out@0x5000");
   ASSERT_TRUE(plain && placed);
