@@ -71,10 +71,12 @@ class Client final {
 };
 
 struct GdbServer : testing::Test {
-  void start(tests::FakeSession::Options options = {}, std::string listen = "127.0.0.1:0") {
+  void start(tests::FakeSession::Options options = {}, std::string listen = "127.0.0.1:0",
+             bool live = false) {
     fake = std::make_unique<tests::FakeSession>(std::move(options));
     ServeOptions serve_options;
     serve_options.listen = std::move(listen);
+    serve_options.live = live;
     serve_options.on_listening = [this](const std::string& address) { told = address; };
     auto opened = Server::open(*fake, std::move(serve_options));
     ASSERT_TRUE(opened.ok()) << opened.failure().message;
@@ -84,6 +86,9 @@ struct GdbServer : testing::Test {
   void TearDown() override {
     if (server) server->stop();
     if (thread.joinable()) thread.join();
+  }
+  void start_live(tests::FakeSession::Options options = {}) {
+    start(std::move(options), "127.0.0.1:0", true);
   }
   std::string refusal(const std::string& listen) {
     tests::FakeSession session;
@@ -146,6 +151,43 @@ TEST_F(GdbServer, AClientThatComesAgainFindsTheCursorWhereItWas) {
   Client again(server->address());
   EXPECT_THAT(again.ask("?"), HasSubstr("10:0b10000000000000;"));
   EXPECT_EQ(fake->condition_count(), 0U);
+}
+
+TEST_F(GdbServer, ALiveMachineRunsToItsEndAfterDetachAndThenNobodyIsServed) {
+  start_live();
+  {
+    Client client(server->address());
+    client.ask("s");
+    EXPECT_EQ(client.ask("D"), "OK");
+  }
+  thread.join();
+  EXPECT_EQ(fake->now(), fake->last());
+}
+
+TEST_F(GdbServer, ALiveMachineThatRunsOnStopsForTheNextClient) {
+  start_live({.endless = true});
+  {
+    Client client(server->address());
+    EXPECT_EQ(client.ask("D"), "OK");
+  }
+  Client again(server->address());
+  EXPECT_EQ(again.ask("qC"), "QC1");
+}
+
+TEST_F(GdbServer, OfALiveMachineAKillEndsTheServer) {
+  start_live({.endless = true});
+  Client client(server->address());
+  client.write(frame("k"));
+  thread.join();
+}
+
+TEST_F(GdbServer, OfALiveMachineAClientThatVanishesEndsTheServer) {
+  start_live({.endless = true});
+  {
+    Client client(server->address());
+    client.write(frame("c"));
+  }
+  thread.join();
 }
 
 TEST_F(GdbServer, AClientThatVanishesDuringAMoveIsSurvived) {

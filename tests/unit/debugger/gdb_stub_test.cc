@@ -306,6 +306,21 @@ TEST_F(GdbStub, AProgramIsServedAsAFile) {
   EXPECT_EQ(ask("vFile:open:" + to_hex(path.substr(1)) + ",1,0"), "F-1,1e");
 }
 
+TEST_F(GdbStub, AProgramIsLookedForAgainWhenItIsOpenedAgain) {
+  std::vector<std::byte> program;
+  start({}, [&] { return program; });
+  EXPECT_EQ(ask("qXfer:exec-file:read:1:0,fff"), "E.no symbols are known for this guest");
+  const std::string open = "vFile:open:" + to_hex("/hindsight/guest") + ",0,0";
+  EXPECT_EQ(ask(open), "F-1,2");
+  program = {std::byte{'1'}};
+  EXPECT_EQ(ask("qXfer:exec-file:read:1:0,fff"), "l/hindsight/guest");
+  EXPECT_EQ(ask(open), "F3");
+  program = {std::byte{'2'}};
+  EXPECT_EQ(ask("vFile:pread:3,1,0"), "F1;1") << "not while it is open";
+  EXPECT_EQ(ask(open), "F3");
+  EXPECT_EQ(ask("vFile:pread:3,1,0"), "F1;2");
+}
+
 TEST_F(GdbStub, WithoutAProgramNoFileIsServed) {
   EXPECT_EQ(ask("vFile:setfs:0"), "");
   EXPECT_EQ(ask("qXfer:exec-file:read:1:0,fff"), "");

@@ -127,6 +127,28 @@ TEST_F(TraceStore, WhatIsWrittenIsReadBack) {
   EXPECT_TRUE(checked) << checked.failure().message;
 }
 
+TEST_F(TraceStore, AReaderThatIsOpenedAfterAFlushSeesAllThatWasHandedOver) {
+  WriterOptions lazy;
+  lazy.sync = false;
+  lazy.commit_interval = std::chrono::hours(1);
+  auto writer = TraceWriter::create(path_, lazy);
+  ASSERT_TRUE(writer) << writer.failure().message;
+  (*writer)->begin_soon(MachineConfig{});
+  for (const std::uint64_t last : {10u, 11u, 30u}) {
+    for (std::uint64_t i = (*writer)->begun() ? last - 5 : 0; i <= last; ++i)
+      (*writer)->append(input_at(last * 1000 + i, 5));
+    const Status flushed = (*writer)->flush();
+    ASSERT_TRUE(flushed) << flushed.failure().message;
+    const auto reader = TraceReader::open(path_);
+    ASSERT_TRUE(reader) << reader.failure().message;
+    const auto chunk = (*reader)->chunk((*reader)->chunk_count() - 1);
+    ASSERT_TRUE(chunk) << chunk.failure().message;
+    EXPECT_EQ(chunk->events.back().at.icount, Icount(last * 1000 + last));
+  }
+  EXPECT_TRUE((*writer)->flush()) << "with nothing to do";
+  EXPECT_TRUE((*writer)->finish({{Icount(40'000), VirtualTime(40'000)}, EndReason::interrupted, {}}));
+}
+
 TEST_F(TraceStore, LmdbItselfReadsTheSameRecords) {
   write_sample(3000);
   auto file = LmdbFile::open(path_);
