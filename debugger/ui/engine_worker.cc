@@ -174,6 +174,7 @@ void EngineWorker::run() {
     if (command.call != nullptr) {
       carry_out(command.line, *command.call);
     } else if (!command.name.empty()) {
+      spell_out(command);
       carry_out(command);
       publish();
     } else if (slow) {
@@ -255,6 +256,21 @@ void EngineWorker::after(const Result<Stop>& stopped) {
     next_.message = stopped->text;
   code_at_.reset();
   refresh();
+}
+
+void EngineWorker::spell_out(Command& command) {
+  constexpr std::array<std::string_view, 5> kOfBytes = {"memory", "walk", "watch", "last-write",
+                                                        "next-write"};
+  if (source_.sources() == nullptr || std::ranges::find(kOfBytes, command.name) == kOfBytes.end()) return;
+  const auto [name, size] = split(command.rest);
+  const auto table = session_.register_table();
+  if (name == "pc" || std::ranges::find(table, name, &session::RegisterInfo::name) != table.end()) return;
+  if (!next_.source || next_.source->at != session_.now()) next_.source = source_.build(next_.source.get());
+  const VariableRow* variable = find_variable(*next_.source, name);
+  if (variable == nullptr || !variable->address) return;
+  command.rest = fmt::format("0x{:x}", variable->address->value);
+  if (command.name == "memory" || command.name == "walk") return;
+  command.rest += size.empty() ? fmt::format(" {}", variable->size) : " " + size;
 }
 
 void EngineWorker::step_line(Direction direction) {

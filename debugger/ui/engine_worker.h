@@ -68,6 +68,8 @@ class EngineWorker final {
   bool note(const Command& command);
   bool set_stop(const Command& command);
   void last_write(const std::string& rest);
+  /// A variable in scope becomes its address and, where they are not said, its bytes.
+  void spell_out(Command& command);
   void step_line(session::Direction direction);
   /// Sets breakpoints at a line's addresses, or takes them away.
   void break_at_line(const std::string& place);

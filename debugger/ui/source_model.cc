@@ -70,6 +70,17 @@ std::shared_ptr<const SourceModel> SourceBuilder::build(const SourceModel* befor
   return model;
 }
 
+const VariableRow* find_variable(const SourceModel& source, std::string name) {
+  if (const std::size_t arrow = name.find("->"); arrow != std::string::npos) name.replace(arrow, 2, ".");
+  std::string parent;
+  for (const VariableRow& row : source.variables) {
+    if (row.depth == 0) parent = row.name;
+    const char* const between = row.name.starts_with('[') ? "" : ".";
+    if (name == (row.depth == 0 ? row.name : parent + between + row.name)) return &row;
+  }
+  return nullptr;
+}
+
 bool names_a_line(const std::string& text) {
   const std::size_t colon = text.rfind(':');
   return colon != std::string::npos && colon != 0 && colon + 1 < text.size() &&

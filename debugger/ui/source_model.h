@@ -55,6 +55,9 @@ class SourceBuilder final {
   std::optional<std::size_t> chosen_;
 };
 
+/// The row that "ring.fill", "batch->capacity" or "text[3]" means; nullptr: there is none of that name.
+[[nodiscard]] const VariableRow* find_variable(const SourceModel& source, std::string name);
+
 /// Whether a place to break at is a line, as in "ring.c:114".
 [[nodiscard]] bool names_a_line(const std::string& text);
 

@@ -98,6 +98,20 @@ TEST_F(UiSource, ACallersFrameShowsItsVariablesUntilTheCursorMoves) {
   EXPECT_EQ(model->source->shown, 0U);
 }
 
+TEST_F(UiSource, AVariableInScopeStandsForItsAddressAndItsBytes) {
+  after("break sample.c:38");
+  after("continue");
+  auto model = after("memory origin.y");
+  EXPECT_EQ(static_cast<std::int8_t>(model->memory->bytes[0]), -4);
+  model = after("memory shape->colour");
+  EXPECT_EQ(model->memory->bytes[0], 6);
+
+  model = after("watch origin");
+  EXPECT_THAT(model->breakpoints->back().text, testing::StartsWith("8 bytes at "));
+  model = after("watch origin.y");
+  EXPECT_THAT(model->breakpoints->back().text, testing::StartsWith("4 bytes at "));
+}
+
 TEST_F(UiSource, WhatCannotBeUnderstoodIsSaid) {
   EXPECT_EQ(after("break gone.c:3")->message, "no debug information knows a file gone.c");
   EXPECT_THAT(after("frame 99")->message, HasSubstr("frame: a number below "));
