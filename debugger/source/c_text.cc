@@ -345,6 +345,29 @@ class Teller final {
     out.value = deep || told <= 1 ? "{" + summary + "}" : "{…}";
   }
 
+  /// A number of bytes; in DWARF 2 an expression that adds it.
+  static std::optional<std::uint64_t> begin_of(Dwarf_Die die) {
+    Dwarf_Attribute attribute;
+    if (dwarf_attr_integrate(&die, DW_AT_data_member_location, &attribute) == nullptr) return 0;
+    if (const auto bytes = number_of(die, DW_AT_data_member_location)) return bytes;
+    Dwarf_Op* expression = nullptr;
+    std::size_t length = 0;
+    if (dwarf_getlocation(&attribute, &expression, &length) != 0 || length != 1 ||
+        expression->atom != DW_OP_plus_uconst)
+      return std::nullopt;
+    return expression->number;
+  }
+
+  /// DWARF 2 and 3 count from the most significant bit of a storage unit.
+  static std::optional<std::uint64_t> first_bit(const Dwarf_Die& die, std::uint64_t unit, std::uint64_t bits,
+                                                std::uint64_t type_size) {
+    if (const auto first = number_of(die, DW_AT_data_bit_offset)) return first;
+    const auto from_top = number_of(die, DW_AT_bit_offset);
+    const std::uint64_t wide = 8 * number_of(die, DW_AT_byte_size).value_or(type_size);
+    if (!from_top || *from_top + bits > wide) return std::nullopt;
+    return unit + wide - *from_top - bits;
+  }
+
   bool member(Dwarf_Die& die, std::span<const std::byte> bytes, std::optional<GuestVirt> base,
               Variable& field) {
     field.kind = Variable::Kind::part;
@@ -353,11 +376,16 @@ class Teller final {
     if (!type) return false;
     field.type = type_text(*type);
     if (field.name.empty()) field.name = "(unnamed)";
-    std::uint64_t at = number_of(die, DW_AT_data_member_location).value_or(0);
+    const auto begin = begin_of(die);
+    if (!begin) {
+      field.value = "of a place that is not told";
+      return true;
+    }
+    std::uint64_t at = *begin;
     std::uint64_t size = size_of(*type);
     const auto bits = number_of(die, DW_AT_bit_size);
     if (bits) {
-      const auto first = number_of(die, DW_AT_data_bit_offset);
+      const auto first = first_bit(die, 8 * at, *bits, size);
       if (!first || *bits == 0 || *bits > 64 || *first / 8 >= bytes.size()) {
         field.value = "a bit field that is not told";
         return true;
