@@ -94,8 +94,10 @@ TEST_P(SourceViewTest, ShowsAnInlinedCallAsAFrameOfItsOwn) {
   for (int i = 0; i < 12 && !sources->frames().front().inlined; ++i)
     ASSERT_TRUE(session.step(Direction::forward, 1));
 
+  // DWARF 2 does not tell the line of an inlined call.
   const auto frames = sources->frames();
-  EXPECT_THAT(stack(), testing::ContainsRegex("^twice:2[345] sum:31 measure:38 _start:57"));
+  EXPECT_THAT(stack(), testing::ContainsRegex("^twice:2[345] sum:(31|0) measure:38 _start:57"));
+  EXPECT_EQ(frames[1].place.has_value(), std::string(GetParam()) != "dwarf2");
   EXPECT_TRUE(frames[0].inlined);
   EXPECT_FALSE(frames[1].inlined);
   EXPECT_EQ(frames[0].pc, frames[1].pc);
