@@ -118,11 +118,13 @@ class RealLiveSession final : public LiveSession {
   Result<Stop> step(Direction direction, std::uint64_t count) override {
     if (direction == Direction::backward) return backward([&] { return past_->step(direction, count); });
     interrupted_ = false;
-    if (in_past_) {
-      const auto moved = forward_in_past([&] { return past_->step(direction, count); });
-      // Of several steps, those beyond the recorded past are the machine's own.
-      if (!moved || moved->kind != StopKind::end) return moved;
-      if (count > 1) return moved_stop(StopKind::arrived, {});
+    // Of several steps, those beyond the recorded past are the machine's own. Every instruction is a step.
+    while (in_past_) {
+      const std::uint64_t sure = std::max<std::uint64_t>(last().icount - now().icount, 1);
+      const std::uint64_t steps = std::min(count, sure);
+      const auto moved = forward_in_past([&] { return past_->step(direction, steps); });
+      if (!moved || moved->kind != StopKind::arrived || steps == count) return moved;
+      count -= steps;
     }
     return step_live(count);
   }

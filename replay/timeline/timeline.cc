@@ -76,11 +76,12 @@ class Timeline::Impl final {
 
   Result<Move> step_forward(std::uint64_t count) {
     runner().clear_interrupt();
+    // A history may end amid the deliveries of its last icount.
+    const Icount bound = last_.delivery == 0 ? last_.icount : last_.icount + 1;
     while (count > 0) {
       const Position here = now();
-      if (here.icount >= last_.icount) return Move{Arrival::end, {}};
-      const Icount to =
-          std::min(last_.icount, count > last_.icount - here.icount ? last_.icount : here.icount + count);
+      if (here >= last_) return Move{Arrival::end, {}};
+      const Icount to = std::min(bound, count > bound - here.icount ? bound : here.icount + count);
       const Result<RunEnd> ended = runner().run_to_delivery(to);
       if (!ended) return ended.failure();
       if (*ended == RunEnd::interrupted) return settle(Arrival::interrupted);

@@ -125,6 +125,38 @@ TEST_F(RecordUnderGdb, StepsBackAndForthOverTheEndOfTheRecordedPastToTheSameRegi
   expect_verified(trace());
 }
 
+TEST_F(RecordUnderGdb, StepsOverAnInterruptThatStrikesTheLiveMachineAndAskedToIntoIt) {
+  const Words options{"--seed", "1", "--stop-at", "400000000"};
+  const auto icount = [](const std::string& when) {
+    return std::stoull(when.substr(when.find("icount ") + 7));
+  };
+  start(options);
+  const Answers found = gdb({kPlace, "monitor stop-on interrupt", "continue", "monitor when", "kill"});
+  const std::uint64_t struck = icount(found[3]);
+  EXPECT_EQ(finish().code, 0);
+
+  start(options);
+  const std::string before = "monitor seek " + std::to_string(struck);
+  const Answers over = gdb({before, kRegisters, "stepi", kRegisters, "monitor when", before, kRegisters,
+                            "stepi", kRegisters, "monitor when", "kill"});
+  EXPECT_GT(icount(over[4]), struck + 100) << "the handler ran";
+  EXPECT_EQ(over[1], over[6]);
+  EXPECT_EQ(over[3], over[8]) << "as a recorded machine steps";
+  EXPECT_EQ(icount(over[4]), icount(over[9]));
+  EXPECT_EQ(finish().code, 0);
+  expect_verified(trace());
+
+  start(options);
+  const Answers into = gdb({"monitor step-interrupts into", before, "stepi", "monitor when", "reverse-stepi",
+                            "monitor when", "stepi", "monitor when", "stepi", "monitor when", "kill"});
+  EXPECT_THAT(into[3], HasSubstr(std::to_string(struck) + "+1 of "));
+  EXPECT_THAT(into[5], HasSubstr("icount " + std::to_string(struck) + " of "));
+  EXPECT_EQ(into[7], into[3]);
+  EXPECT_THAT(into[9], HasSubstr("icount " + std::to_string(struck + 1) + " of "));
+  EXPECT_EQ(finish().code, 0);
+  expect_verified(trace());
+}
+
 TEST_F(RecordUnderGdb, WatchesTheLiveMachineAsItWatchesTheRecordedOne) {
   start({"--seed", "1", "--stop-at", "400000000"});
   const std::string value = "p *(unsigned long *)&jiffies";
