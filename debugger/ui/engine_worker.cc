@@ -85,7 +85,11 @@ void EngineWorker::post(std::string line) {
   {
     const std::lock_guard lock(mutex_);
     // Scrubbing posts faster than anybody can seek: only the last place counts.
-    if (name == "seek" && !queue_.empty() && queue_.back().name == "seek") queue_.pop_back();
+    if (name == "seek" && !queue_.empty() && queue_.back().name == "seek") {
+      queue_.pop_back();
+      --posted_;
+    }
+    ++posted_;
     // With the queue locked: an interruption that came later would end the command itself.
     if (interruptible_ || (moves && status_.busy && status_.doing.starts_with("seek"))) session_.interrupt();
     queue_.push_back({std::move(line), std::move(name), std::move(rest), nullptr});
@@ -129,6 +133,11 @@ void EngineWorker::cancel() {
 std::shared_ptr<const ViewModel> EngineWorker::model() const {
   const std::lock_guard lock(mutex_);
   return published_;
+}
+
+std::uint64_t EngineWorker::posted() const {
+  const std::lock_guard lock(mutex_);
+  return posted_;
 }
 
 WorkerStatus EngineWorker::status() const {
@@ -176,6 +185,7 @@ void EngineWorker::run() {
     } else if (!command.name.empty()) {
       spell_out(command);
       carry_out(command);
+      ++next_.answered;
       publish();
     } else if (slow) {
       refresh_slow();

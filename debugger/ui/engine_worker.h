@@ -43,6 +43,8 @@ class EngineWorker final {
   void call(const std::string& name, Effect effect, const std::function<void(session::Session&)>& what);
 
   [[nodiscard]] std::shared_ptr<const ViewModel> model() const;
+  /// How many commands were posted so far; see ViewModel::answered.
+  [[nodiscard]] std::uint64_t posted() const;
   [[nodiscard]] WorkerStatus status() const;
   /// Every command posted was carried out, and what it led to is in model().
   [[nodiscard]] bool idle() const;
@@ -120,6 +122,7 @@ class EngineWorker final {
   mutable std::mutex mutex_;
   std::condition_variable wake_, called_;
   std::deque<Command> queue_;  // guarded by mutex_, as is all below
+  std::uint64_t posted_ = 0;
   std::shared_ptr<const ViewModel> published_;
   WorkerStatus status_;
   bool closing_ = false;

@@ -118,7 +118,8 @@ struct DiffModel {
 };
 
 struct ViewModel {
-  std::uint64_t serial = 0;  ///< grows with every model
+  std::uint64_t serial = 0;    ///< grows with every model
+  std::uint64_t answered = 0;  ///< how many of the commands posted it shows the outcome of
   Position now, first, last;
   VirtualTime time;
   std::string where;    ///< the symbol at the pc

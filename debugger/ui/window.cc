@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -166,6 +167,7 @@ class Script final {
   Status run() {
     std::ifstream in(path_);
     if (!in) return error("{}: cannot be opened", path_);
+    if (const Status opened = wait(false); !opened) return opened;
     std::string line;
     for (int number = 1; std::getline(in, line); ++number) {
       line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
@@ -189,11 +191,21 @@ class Script final {
       for (int i = 0; i < 4; ++i) screen_.frame(app_);
       return screen_.save(rest);
     }
-    // Actions come faster than anybody can look: a frame is drawn for each all the same.
+    const auto begin = std::chrono::steady_clock::now();
+    const auto seconds = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    };
     app_.perform(line);
     if (!app_.trouble().empty()) return Error{app_.trouble()};
+    // Long ones are drawn while they last.
+    constexpr double kLong = 0.2;
+    while (worker_.model()->answered < worker_.posted() && seconds() < kLong) screen_.pump(1);
+    if (worker_.model()->answered < worker_.posted())
+      if (const Status done = wait(false); !done) return done;
     screen_.frame(app_);
+    pictures_.push_back(seconds());
     if (const Status done = wait(false); !done) return done;
+    complete_.push_back(seconds());
     const auto model = worker_.model();
     if (model->failed) return Error{model->message};
     return Done{};
@@ -202,13 +214,13 @@ class Script final {
   /// Until the engine is idle; `settled`: until nothing is left to do in the background either.
   Status wait(bool settled) {
     constexpr int kMost = 600'000;
-    for (int ms = 0; ms < kMost; ms += 5) {
+    for (int ms = 0; ms < kMost; ++ms) {
       if (worker_.idle() && (!settled || worker_.status().settled)) {
         screen_.frame(app_);
         return Done{};
       }
       if (ms % 100 == 0) screen_.frame(app_);
-      screen_.pump(5);
+      screen_.pump(1);
     }
     return error("not done after ten minutes");
   }
@@ -224,17 +236,24 @@ class Script final {
     return error("not so after two minutes");
   }
 
+  /// Seconds, as milliseconds; then forgets them.
+  static void print_times(const char* what, std::vector<double>& all) {
+    if (all.empty()) all.push_back(0);
+    std::ranges::sort(all);
+    const auto at = [&](double share) {
+      return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))] * 1000;
+    };
+    fmt::print("{} {}: ms p50 {:.2f} p99 {:.2f} most {:.2f}\n", what, all.size(), at(0.5), at(0.99), at(1));
+    all.clear();
+  }
+
   Status print(const std::string& what) {
     const auto model = worker_.model();
     if (what == "frames") {
-      std::vector<double> all = screen_.frames();
-      std::ranges::sort(all);
-      const auto at = [&](double share) {
-        return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))] * 1000;
-      };
-      fmt::print("frames {}: cpu ms p50 {:.2f} p99 {:.2f} most {:.2f}\n", all.size(), at(0.5), at(0.99),
-                 at(1));
-      screen_.frames().clear();
+      print_times("frames, cpu", screen_.frames());
+    } else if (what == "times") {
+      print_times("to a picture", pictures_);
+      print_times("to all of it", complete_);
     } else if (what == "layout") {
       fmt::print("{}\n", app_.layout().text());
     } else {
@@ -248,6 +267,8 @@ class Script final {
   App& app_;
   EngineWorker& worker_;
   const std::string path_;
+  // Seconds from each action to the first picture of what came of it, and until every panel has followed.
+  std::vector<double> pictures_, complete_;
 };
 
 void load_state(App& app) {
