@@ -70,6 +70,19 @@ std::vector<Interval> without_untouched(
   return left;
 }
 
+std::vector<Interval> joined(const std::vector<Interval>& pieces, const std::vector<Position>& snapshots) {
+  std::vector<Interval> left;
+  for (const Interval& piece : pieces) {
+    const auto next = left.empty() ? snapshots.end()
+                                   : std::upper_bound(snapshots.begin(), snapshots.end(), left.back().from);
+    if (!left.empty() && (next == snapshots.end() || *next > piece.from))
+      left.back().to = piece.to;
+    else
+      left.push_back(piece);
+  }
+  return left;
+}
+
 Result<RunEnd> Scan::scan(Runner& runner, const Interval& interval, Keep keep, std::vector<Hit>& hits) const {
   Result<RunEnd> ended = runner.seek(interval.from, false);
   if (!ended || *ended != RunEnd::reached) return ended;

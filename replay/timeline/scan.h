@@ -28,6 +28,11 @@ struct Interval {
     Interval interval, const std::vector<Condition>& conditions,
     const std::vector<std::shared_ptr<const snapshot::Footprint>>& footprints);
 
+/// `pieces`, in order, but those that a replay from one of `snapshots` reaches only through the one before
+/// are part of that one.
+[[nodiscard]] std::vector<Interval> joined(const std::vector<Interval>& pieces,
+                                           const std::vector<Position>& snapshots);
+
 class Scan final {
  public:
   /// `runners` are used side by side, the first on the calling thread.

@@ -206,7 +206,7 @@ class Timeline::Impl final {
       const std::vector<Interval> some = cut(stretch.from, stretch.to, snapshots);
       all.insert(all.end(), some.begin(), some.end());
     }
-    return all;
+    return joined(all, snapshots);
   }
   /// Makes the machines that can work on `pieces` at once.
   Status prepare(std::size_t pieces) {

@@ -73,5 +73,13 @@ TEST(Search, JoinsOverlappingFootprints) {
               ElementsAre(Stretch(450, 500)));
 }
 
+TEST(Search, ReplaysWhatLiesBetweenTwoStretchesRatherThanComeThereTwice) {
+  const std::vector<Interval> pieces = {{at(10), at(20)}, {at(30), at(40)}, {at(60), at(70)}};
+  EXPECT_THAT(joined(pieces, {at(0)}), ElementsAre(Stretch(10, 70)));
+  EXPECT_THAT(joined(pieces, {at(0), at(25), at(60)}),
+              ElementsAre(Stretch(10, 20), Stretch(30, 40), Stretch(60, 70)));
+  EXPECT_THAT(joined(pieces, {at(0), at(50)}), ElementsAre(Stretch(10, 40), Stretch(60, 70)));
+}
+
 }  // namespace
 }  // namespace hindsight::replay::timeline
