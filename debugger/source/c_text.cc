@@ -122,7 +122,7 @@ std::string suffixed(const std::optional<Dwarf_Die>& under, const char* suffix, 
 std::string text_of(const std::optional<Dwarf_Die>& type, int depth) {
   if (!type) return "void";
   if (depth > kDeepest) return "…";
-  const std::string name = name_of(*type);
+  std::string name = name_of(*type);
   const auto under = [&] { return type_of(*type); };
   switch (tag_of(*type)) {
     case DW_TAG_structure_type:
@@ -196,7 +196,7 @@ std::string base_text(const Dwarf_Die& type, std::uint64_t value, std::uint64_t 
     case DW_ATE_signed_char:
     case DW_ATE_unsigned_char: {
       const bool is_signed = number_of(type, DW_AT_encoding) == DW_ATE_signed_char;
-      const std::string number =
+      std::string number =
           is_signed ? fmt::format("{}", extended(value, bits)) : fmt::format("{}", value);
       if (value < 0x20 || value >= 0x7F) return number;
       return fmt::format("{} '{}'", number, static_cast<char>(value));

@@ -279,7 +279,7 @@ class Evaluation final {
       case DW_OP_bregx:
         return push_register(op.number, op.number2);
       case DW_OP_fbreg: {
-        const Status base = frame_base();
+        Status base = frame_base();
         if (!base) return base;
         stack_.back() += op.number;
         return Done{};

@@ -172,7 +172,7 @@ bool SourceView::is_running_kernel(const DwarfFile& file) {
   if (!begin || !end || id.empty() || *end <= *begin || *end - *begin > kMostNotes) return true;
   std::vector<std::byte> notes(*end - *begin);
   if (!read_(*begin, notes)) return true;
-  return std::ranges::search(notes, id).begin() != notes.end();
+  return std::search(notes.begin(), notes.end(), id.begin(), id.end()) != notes.end();
 }
 
 std::vector<Level> SourceView::levels() {

@@ -147,7 +147,7 @@ Result<Stop> ProgramSession::run(Direction direction) {
     found = at_;
     id = *here;
   }
-  if (const auto moved = seek({Icount{found.value_or(0)}, 0}); !moved) return moved;
+  if (auto moved = seek({Icount{found.value_or(0)}, 0}); !moved) return moved;
   return found ? stop(StopKind::condition, id) : stop(StopKind::begin);
 }
 
