@@ -383,7 +383,7 @@ bool EngineWorker::look(const Command& command) {
       shown_.insert(panel);
       rest = more;
     }
-    stale_ = path_stale_ = true;
+    stale_ = true;
   } else if (command.name == "code") {
     code_at_.reset();
     if (!command.rest.empty() && command.rest != "pc") {
@@ -505,26 +505,32 @@ void EngineWorker::refresh() {
   }
   if (const auto address = builder_.address(walk_at_)) next_.walk = builder_.walk(*address, walk_at_);
   source_.forget_choice();
+  built_.clear();
   stale_ = path_stale_ = true;
 }
 
 bool EngineWorker::refresh_slow() {
   if (stale_) {
     next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>(session_.snapshots());
-    if (shows("source") || shows("variables") || shows("stack"))
-      next_.source = source_.build(next_.source.get());
-    if (shows("stack")) next_.stack = told(session_.frames());
-    if (shows("devices")) next_.devices = builder_.devices(next_.devices.get());
-    if (shows("system")) next_.system = builder_.system(*next_.registers);
-    if (shows("tasks")) next_.tasks = told(session_.tasks());
-    if (shows("log")) next_.log = told(session_.kernel_log());
-    if (shows("modules")) next_.modules = told(session_.modules());
+    // Once for each place of the cursor: built a second time, nothing would have changed since.
+    const auto due = [&](const char* part) { return shows(part) && built_.insert(part).second; };
+    const bool source = shows("source") || shows("variables") || shows("stack");
+    if (source && built_.insert("source").second) next_.source = source_.build(next_.source.get());
+    if (due("stack")) next_.stack = told(session_.frames());
+    if (due("devices")) next_.devices = builder_.devices(next_.devices.get());
+    if (due("system")) next_.system = builder_.system(*next_.registers);
+    if (due("tasks")) next_.tasks = told(session_.tasks());
+    if (due("log")) next_.log = told(session_.kernel_log());
+    if (due("modules")) next_.modules = told(session_.modules());
     stale_ = false;
     publish();
     return true;
   }
   if (path_stale_ && !waiting()) {
-    if (auto path = builder_.path(next_.code)) next_.path = std::move(*path);
+    auto path = builder_.path(next_.code);
+    // Interrupted by a command: later.
+    if (!path && path.failure().message == "interrupted") return true;
+    if (path) next_.path = std::move(*path);
     path_stale_ = false;
     publish();
   }

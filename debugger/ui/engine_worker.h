@@ -107,6 +107,7 @@ class EngineWorker final {
   Inquiries inquiries_;
   ViewModel next_;  ///< being built; the thread's
   std::set<std::string, std::less<>> shown_;
+  std::set<std::string, std::less<>> built_;  ///< parts for panels that are as the cursor is
   std::optional<GuestVirt> code_at_;
   std::string memory_at_ = "rsp", walk_at_ = "pc";
   std::shared_ptr<const RegistersModel> registers_before_;

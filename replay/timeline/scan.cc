@@ -149,6 +149,8 @@ Status Scan::all(const std::vector<Interval>& intervals, const std::function<boo
       if (ended && *ended == RunEnd::interrupted) interrupted_ = true;
     });
     if (failure_) return *failure_;
+    // What was found in a piece that was not searched to its end may not be what comes next.
+    if (interrupted_) return Done{};
     if (progress_) progress_(static_cast<double>(first + count) / static_cast<double>(intervals.size()));
     for (const std::vector<Hit>& some : hits)
       for (const Hit& hit : some)

@@ -156,11 +156,13 @@ class Timeline::Impl final {
   }
 
   Status scan(const std::vector<Condition>& conditions, Position from, Position to,
-              const std::function<bool(const Hit&)>& visit) {
+              const std::function<bool(const Hit&)>& visit, bool& interrupted) {
     const std::vector<Interval> intervals = pieces(conditions, std::max(from, first_), std::min(to, last_));
     if (const Status ready = prepare(intervals.size()); !ready) return ready;
     Scan scan(conditions, runners(intervals.size()), progress_);
-    return scan.all(intervals, visit);
+    Status done = scan.all(intervals, visit);
+    interrupted = scan.interrupted();
+    return done;
   }
 
   Status observe(const engine::port::Interests& interests, Position from, Position to,
@@ -263,10 +265,13 @@ Result<Move> Timeline::run_backward(const std::vector<Condition>& conditions, Po
 Status Timeline::scan(const std::vector<Condition>& conditions, Position from, Position to,
                       const std::function<bool(const Hit&)>& visit) {
   const Position here = now();
-  const Status scanned = impl_->scan(conditions, from, to, visit);
+  bool interrupted = false;
+  const Status scanned = impl_->scan(conditions, from, to, visit, interrupted);
   if (!scanned) return scanned;
   const Result<Move> back = impl_->seek(here, false);
-  return back ? Status(Done{}) : Status(back.failure());
+  if (!back) return back.failure();
+  if (interrupted) return error("interrupted");
+  return Done{};
 }
 
 Result<std::optional<Hit>> Timeline::last_hit(const std::vector<Condition>& conditions, Position from,

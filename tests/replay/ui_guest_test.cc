@@ -162,13 +162,11 @@ TEST_F(WindowOnABoot, AnotherTraceIsComparedAndTheirPartingShown) {
 TEST_F(WindowOnABoot, GdbAndTheWindowMoveOneCursor) {
   if (std::system("gdb --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gdb is not installed";
   const std::string stepped = path("stepped.png"), socket = path("gdb.socket");
-  write("both.script",
-        fmt::format(
-            "seek 500000000\nuntil moved by gdb\nprint\nstep\nprint\nscreenshot {}\nuntil moved by gdb\n"
-            "print\n",
-            stepped));
-  write("both.gdb", fmt::format("set pagination off\ntarget remote {0}\nmonitor seek 500000100\nstepi\n"
-                                "p/x $rip\nshell while ! test -e {1}; do sleep 0.05; done\n"
+  write("both.script", fmt::format("until moved by gdb\nprint\nstep\nprint\nscreenshot {}\n"
+                                   "until moved by gdb\nprint\n",
+                                   stepped));
+  write("both.gdb", fmt::format("set pagination off\ntarget remote {}\nmonitor seek 500000100\n"
+                                "shell while ! test -e {}; do sleep 0.05; done\n"
                                 "maintenance flush register-cache\np/x $rip\nreverse-stepi\np/x $rip\n",
                                 socket, stepped));
   Outcome shown;
@@ -192,10 +190,9 @@ TEST_F(WindowOnABoot, GdbAndTheWindowMoveOneCursor) {
   for (const std::string& line : lines_of(shown.text))
     if (const auto at = line.find(" pc "); line.starts_with("at "))
       by_window.push_back(line.substr(at + 4, line.find(' ', at + 4) - at - 4));
-  ASSERT_EQ(by_gdb.size(), 3U) << gdb.text;
+  ASSERT_EQ(by_gdb.size(), 2U) << gdb.text;
   EXPECT_NE(by_gdb[0], by_gdb[1]);
-  EXPECT_EQ(by_gdb[2], by_gdb[0]);
-  EXPECT_EQ(by_window, by_gdb) << shown.text << gdb.text;
+  EXPECT_THAT(by_window, testing::ElementsAre(by_gdb[1], by_gdb[0], by_gdb[1])) << shown.text << gdb.text;
 }
 
 TEST_F(WindowOnABoot, AScriptThatCannotBeCarriedOutSaysWhere) {

@@ -172,6 +172,19 @@ TEST_F(UiInquiries, ALongQuestionIsCancelled) {
   EXPECT_EQ(worker.model()->message, "interrupted");
 }
 
+TEST_F(UiInquiries, ShowingAnotherPanelLeavesWhatAMoveChangedMarked) {
+  after("show devices");
+  after("seek 30");
+  after("step");
+  EXPECT_TRUE(wait_until([&] { return worker.idle() && worker.status().settled; }));
+  const auto devices = worker.model()->devices;
+  after("show devices diff");
+  EXPECT_TRUE(wait_until([&] { return worker.idle() && worker.status().settled; }));
+
+  EXPECT_EQ(worker.model()->devices, devices);
+  EXPECT_EQ(worker.model()->path->code, worker.model()->code);
+}
+
 TEST_F(UiInquiries, WhatPanelsAreShownDoesNotTakeAwayTheAnswer) {
   after("diff nowhere");
   const auto model = after("show diff");
