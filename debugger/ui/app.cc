@@ -281,11 +281,20 @@ void App::draw_tabs(const Panes& panes, LayoutNode& leaf, ImVec2 at, ImVec2 size
   list->AddRectFilled({at.x, at.y + strip}, {at.x + size.x, at.y + size.y}, panes.theme.panel);
   ImGui::PushID(id);
   float x = at.x + 4 * panes.scale;
+  // Narrow leaves get narrow tabs.
+  ImGui::PushFont(panes.fonts.strong);
+  float words = x - at.x;
+  for (const std::string& panel : leaf.panels)
+    words += ImGui::CalcTextSize(std::string(title_of(panel)).c_str()).x + 2 * panes.scale;
+  ImGui::PopFont();
+  const float room =
+      (size.x - words) / (2 * static_cast<float>(std::max<std::size_t>(1, leaf.panels.size())));
+  const float pad = std::floor(std::clamp(room, 3 * panes.scale, 10 * panes.scale));
   for (std::size_t i = 0; i < leaf.panels.size(); ++i) {
     const std::string title(title_of(leaf.panels[i]));
     const bool front = i == leaf.active;
     ImGui::PushFont(front ? panes.fonts.strong : panes.fonts.text);
-    const float width = ImGui::CalcTextSize(title.c_str()).x + 20 * panes.scale;
+    const float width = ImGui::CalcTextSize(title.c_str()).x + 2 * pad;
     ImGui::SetCursorPos({x, at.y});
     const std::string panel = leaf.panels[i];
     if (ImGui::InvisibleButton(panel.c_str(), {width, strip})) perform("open " + panel);
@@ -305,12 +314,11 @@ void App::draw_tabs(const Panes& panes, LayoutNode& leaf, ImVec2 at, ImVec2 size
     if (front) {
       list->AddRectFilled({x, at.y + 3 * panes.scale}, {x + width, at.y + strip}, panes.theme.panel,
                           4 * panes.scale, ImDrawFlags_RoundCornersTop);
-      list->AddRectFilled({x + 10 * panes.scale, at.y + strip - 2 * panes.scale},
-                          {x + width - 10 * panes.scale, at.y + strip}, panes.theme.accent);
+      list->AddRectFilled({x + pad, at.y + strip - 2 * panes.scale}, {x + width - pad, at.y + strip},
+                          panes.theme.accent);
     }
     const float y = at.y + std::floor((strip - ImGui::GetFontSize()) / 2);
-    list->AddText({x + 10 * panes.scale, y}, front || hovered ? panes.theme.text : panes.theme.faint,
-                  title.c_str());
+    list->AddText({x + pad, y}, front || hovered ? panes.theme.text : panes.theme.faint, title.c_str());
     ImGui::PopFont();
     x += width + 2 * panes.scale;
     if (leaf.active >= leaf.panels.size()) leaf.active = 0;

@@ -111,9 +111,13 @@ void App::draw_place(const Panes& panes) {
     list->AddText({x, y}, colour, text.c_str());
     x += ImGui::CalcTextSize(text.c_str()).x + 18 * u;
   };
+  // In a narrow window it ends where the buttons begin.
+  const ImVec2 display = ImGui::GetIO().DisplaySize;
+  list->PushClipRect({x, 0}, {std::max(x, display.x - 194 * u), 44 * u}, true);
   put(panes.theme.faint, fmt::format("of {}  {:5.1f} %", grouped(last), share));
   put(panes.theme.text, text_of(model_->time));
   put(panes.theme.accent, model_->where);
+  list->PopClipRect();
   ImGui::PopFont();
 }
 

@@ -48,6 +48,8 @@ class EventsPanel final : public Panel {
     if (ImGui::InputTextWithHint("##filter", "filter", text, sizeof text)) panes.shared.filter = text;
     const auto box = [&](const char* name, bool& value) {
       ImGui::SameLine();
+      const float width = ImGui::GetFrameHeight() + 6 * panes.scale + ImGui::CalcTextSize(name).x;
+      if (ImGui::GetContentRegionAvail().x < width) ImGui::NewLine();
       ImGui::Checkbox(name, &value);
     };
     box("inputs", inputs_);
