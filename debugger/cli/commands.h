@@ -17,6 +17,8 @@ enum ExitCode : int {
   kBadInput = 3,  ///< a bad trace, or the host failed (a file, the disk, a port)
 };
 
+struct DebugOptions;
+
 struct RunOptions {
   std::string trace;  ///< empty: do not record
   bool force = false;
@@ -31,9 +33,10 @@ struct RunOptions {
   std::uint64_t digest_every = 50'000'000;
   std::uint64_t snapshot_every = 400'000'000;  ///< 0: none
   double nanoseconds_per_instruction = 1.0;
-  unsigned until_fail = 0;  ///< not 0: record again, at most so often, until the guest fails
-  std::string fail_on;      ///< text on the console that means failure
-  std::string gdb;          ///< where gdb may connect while it is recorded; empty: nowhere
+  unsigned until_fail = 0;               ///< not 0: record again, at most so often, until the guest fails
+  std::string fail_on;                   ///< text on the console that means failure
+  std::string gdb;                       ///< where gdb may connect while it is recorded; empty: nowhere
+  const DebugOptions* window = nullptr;  ///< the window in which it is recorded, if in one
 };
 
 struct ReplayCommandOptions {

@@ -1,3 +1,5 @@
+#include "debugger/cli/debug_command.h"
+
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -9,7 +11,6 @@
 #include "debugger/cli/replay_analyst.h"
 #include "debugger/cli/source_output.h"
 #include "debugger/gdb/server.h"
-#include "debugger/ui/window.h"
 
 namespace hindsight::debugger::cli {
 namespace {
@@ -50,22 +51,27 @@ class GdbBeside final {
 
 }  // namespace
 
-int debug_command(const DebugOptions& options) {
-  ui::WindowOptions window;
+Result<WindowSize> read_window_size(const std::string& text) {
   constexpr int kLeast = 320, kMost = 16384;
+  WindowSize size;
   char rest = 0;
-  if (std::sscanf(options.size.c_str(), "%dx%d%c", &window.width, &window.height, &rest) != 2 ||
-      window.width < kLeast || window.height < kLeast || window.width > kMost || window.height > kMost) {
-    fmt::print(stderr, "hindsight: --size: WIDTHxHEIGHT from {} to {} expected, found {}\n", kLeast, kMost,
-               options.size);
-    return kUsage;
-  }
-  const Look look = look_into(options.look);
-  if (!look) return look.code;
-  const auto sources = open_sources(*look.session, options.source);
-  if (!sources) return complain(sources.failure());
+  if (std::sscanf(text.c_str(), "%dx%d%c", &size.width, &size.height, &rest) != 2 || size.width < kLeast ||
+      size.height < kLeast || size.width > kMost || size.height > kMost)
+    return error("--size: WIDTHxHEIGHT from {} to {} expected, found {}", kLeast, kMost, text);
+  return size;
+}
+
+Status show_window(session::Session& session, const DebugOptions& options, const std::string& trace,
+                   session::Analyst* analyst) {
+  const auto sources = open_sources(session, options.source);
+  if (!sources) return sources.failure();
+  const auto size = read_window_size(options.size);
+  if (!size) return size.failure();
+  ui::WindowOptions window;
+  window.width = size->width;
+  window.height = size->height;
   window.sources = sources->get();
-  window.title = std::filesystem::path(options.look.trace).filename().string();
+  window.title = std::filesystem::path(trace).filename().string();
   window.script = options.script;
   window.headless = options.headless;
   window.scale = options.scale;
@@ -74,9 +80,19 @@ int debug_command(const DebugOptions& options) {
     signal(SIGPIPE, SIG_IGN);
     window.companion = [&](session::Session& shared) { return GdbBeside::start(shared, options.gdb); };
   }
+  window.analyst = analyst;
+  return ui::run_window(session, window);
+}
+
+int debug_command(const DebugOptions& options) {
+  if (const auto size = read_window_size(options.size); !size) {
+    complain(size.failure());
+    return kUsage;
+  }
+  const Look look = look_into(options.look);
+  if (!look) return look.code;
   const auto analyst = make_analyst(options.look);
-  window.analyst = analyst.get();
-  const Status shown = ui::run_window(*look.session, window);
+  const Status shown = show_window(*look.session, options, options.look.trace, analyst.get());
   return shown ? kOk : complain(shown.failure());
 }
 

@@ -284,6 +284,7 @@ int dispatch(int argc, char** argv) {
   debug->add_option("--size", debugging.size, "of the window in pixels")->capture_default_str();
   debug->add_option("--gdb", debugging.gdb,
                     "serve the window's session to gdb as well: 127.0.0.1:PORT, :PORT or unix:PATH");
+  debug->add_flag("--record", "record a machine in the window: what follows is as for `hindsight record`");
   debug->add_option("--scale", debugging.scale, "of text and controls; 0: as the display says")
       ->check(CLI::Range(0.0, 4.0));
   BranchOptions branching;
@@ -334,8 +335,25 @@ int dispatch(int argc, char** argv) {
   explain->add_flag("--user", explaining.user, "at privilege 3 instead of 0");
   explain->add_option("--at", explaining.address, "linear address of the first byte");
 
+  // The window's options end at --record, and the recorder's begin.
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const auto live =
+      std::find(std::find(words.begin(), words.end(), "debug"), words.end(), std::string("--record"));
+  const std::vector<std::string> recorded(live == words.end() ? live : live + 1, words.end());
+  const bool in_window = live != words.end();
+  words.erase(live, words.end());
+  if (in_window) debug->get_option("trace")->required(false);
   try {
-    app.parse(argc, argv);
+    parse(app, words);
+    if (in_window) {
+      if (!debugging.look.trace.empty())
+        throw CLI::ExtrasError({debugging.look.trace + ": no trace expected before --record"});
+      record->get_option("--gdb")->excludes();
+      std::vector<std::string> recording = recorded;
+      recording.insert(recording.begin(), "record");
+      parse(app, recording);
+      run.window = &debugging;
+    }
   } catch (const CLI::ParseError& failure) {
     if (failure.get_exit_code() != 0 && app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
       std::fprintf(stderr, "hindsight: no such command: %s (see hindsight --help)\n", argv[1]);

@@ -17,6 +17,7 @@
 #include "debugger/cli/live_run.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/record_gdb.h"
+#include "debugger/cli/record_window.h"
 #include "debugger/cli/recording.h"
 #include "debugger/cli/stop_signals.h"
 #include "debugger/cli/trace_exec.h"
@@ -75,6 +76,7 @@ Outcome record_run(const RunOptions& options, LiveHost& host, const BootFiles& f
     host.restore_terminal();
     return {complain(kBadInput, recording.failure().message)};
   }
+  if (options.window != nullptr) return record_in_window(**recording, host, options, quit);
   if (!options.gdb.empty()) return record_under_gdb(**recording, host, options, quit);
   return record_to_end(**recording, host, options.trace, Icount(options.stop_at), quit);
 }
