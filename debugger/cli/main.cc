@@ -182,6 +182,11 @@ void add_source(CLI::App& command, SourceOptions& options) {
       ->allow_extra_args(false);
 }
 
+void parse(CLI::App& app, std::vector<std::string> words) {
+  std::reverse(words.begin(), words.end());  // which CLI11 takes from the back
+  app.parse(std::move(words));
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
   app.require_subcommand(1);
@@ -284,7 +289,9 @@ int dispatch(int argc, char** argv) {
   debug->add_option("--size", debugging.size, "of the window in pixels")->capture_default_str();
   debug->add_option("--gdb", debugging.gdb,
                     "serve the window's session to gdb as well: 127.0.0.1:PORT, :PORT or unix:PATH");
-  debug->add_flag("--record", "record a machine in the window: what follows is as for `hindsight record`");
+  bool split_off = false;  // below, before CLI11 sees it
+  debug->add_flag("--record", split_off,
+                  "record a machine in the window: what follows is as for `hindsight record`");
   debug->add_option("--scale", debugging.scale, "of text and controls; 0: as the display says")
       ->check(CLI::Range(0.0, 4.0));
   BranchOptions branching;
@@ -337,21 +344,22 @@ int dispatch(int argc, char** argv) {
 
   // The window's options end at --record, and the recorder's begin.
   std::vector<std::string> words(argv + 1, argv + argc);
-  const auto live =
-      std::find(std::find(words.begin(), words.end(), "debug"), words.end(), std::string("--record"));
-  const std::vector<std::string> recorded(live == words.end() ? live : live + 1, words.end());
-  const bool in_window = live != words.end();
-  words.erase(live, words.end());
-  if (in_window) debug->get_option("trace")->required(false);
+  const auto live = std::find(std::find(words.begin(), words.end(), "debug"), words.end(), "--record");
+  std::vector<std::string> recording(live, words.end());
+  const bool in_window = !recording.empty();
+  if (in_window) {
+    recording[0] = "record";
+    words.erase(live, words.end());
+    debug->get_option("trace")->required(false);
+  }
   try {
     parse(app, words);
     if (in_window) {
       if (!debugging.look.trace.empty())
         throw CLI::ExtrasError({debugging.look.trace + ": no trace expected before --record"});
-      record->get_option("--gdb")->excludes();
-      std::vector<std::string> recording = recorded;
-      recording.insert(recording.begin(), "record");
       parse(app, recording);
+      if (run.until_fail != 0 || !run.gdb.empty())
+        throw CLI::ExtrasError({"--until-fail and --gdb are not expected after --record"});
       run.window = &debugging;
     }
   } catch (const CLI::ParseError& failure) {

@@ -187,6 +187,7 @@ void EngineWorker::run() {
       carry_out(command);
       ++next_.answered;
       publish();
+      more = true;  // the machine may be a live one, which ran on
     } else if (slow) {
       refresh_slow();
     } else {
@@ -197,6 +198,7 @@ void EngineWorker::run() {
 
 void EngineWorker::publish() {
   ++next_.serial;
+  next_.last = session_.last();
   auto model = std::make_shared<const ViewModel>(next_);
   const std::lock_guard lock(mutex_);
   published_ = std::move(model);

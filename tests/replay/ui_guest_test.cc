@@ -195,6 +195,35 @@ TEST_F(WindowOnABoot, GdbAndTheWindowMoveOneCursor) {
   EXPECT_THAT(by_window, testing::ElementsAre(by_gdb[1], by_gdb[0], by_gdb[1])) << shown.text << gdb.text;
 }
 
+TEST_F(WindowOnABoot, AMachineThatIsRecordedInItHasTheTraceOfOneThatIsNot) {
+  write("window.script",
+        "seek 100000000\nprint\nseek 250000000\nback 3\nseek 100000000\nprint\ncontinue\nprint\n"
+        "wait\nprint console\nback 2\n");
+  std::vector<std::string> command = record(
+      "live.hst", "", {"--stop-at", "400000000", "--seed", "7", "--digest-every", "10000000", "--force"});
+  const std::vector<std::string> plain = command;
+  const std::vector<std::string> window = {"debug", "--headless", "--script", path("window.script"),
+                                           "--record"};
+  const auto verb = std::find(command.begin(), command.end(), "record");
+  ASSERT_NE(verb, command.end());
+  command.insert(command.erase(verb), window.begin(), window.end());
+  const Outcome shown = run(command);
+  if (cannot_draw(shown)) GTEST_SKIP() << shown.text;
+
+  ASSERT_EQ(shown.code, 0) << shown.text;
+  std::vector<std::string> stops;
+  for (const std::string& line : lines_of(shown.text))
+    if (line.starts_with("at ")) stops.push_back(line);
+  ASSERT_EQ(stops.size(), 3U) << shown.text;
+  EXPECT_EQ(stops[1], stops[0]);
+  EXPECT_THAT(stops[2], HasSubstr("at 400000000 pc ffffffff"));
+  EXPECT_THAT(shown.text, HasSubstr("Linux version"));
+  expect_verified(path("live.hst"));
+  const std::string digests = hindsight({"events", "--kind", "digest", path("live.hst")}).text;
+  ASSERT_EQ(run(plain).code, 0);
+  EXPECT_EQ(hindsight({"events", "--kind", "digest", path("live.hst")}).text, digests);
+}
+
 TEST_F(WindowOnABoot, AScriptThatCannotBeCarriedOutSaysWhere) {
   const Outcome shown = show("seek 1000\nopen cellar\n");
   if (cannot_draw(shown)) GTEST_SKIP() << shown.text;
