@@ -161,14 +161,18 @@ TEST_F(WindowOnABoot, AnotherTraceIsComparedAndTheirPartingShown) {
 
 TEST_F(WindowOnABoot, GdbAndTheWindowMoveOneCursor) {
   if (std::system("gdb --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "gdb is not installed";
-  const std::string stepped = path("stepped.png"), socket = path("gdb.socket");
-  write("both.script", fmt::format("until moved by gdb\nprint\nstep\nprint\nscreenshot {}\n"
-                                   "until moved by gdb\nprint\n",
-                                   stepped));
-  write("both.gdb", fmt::format("set pagination off\ntarget remote {}\nmonitor seek 500000100\n"
-                                "shell while ! test -e {}; do sleep 0.05; done\n"
-                                "maintenance flush register-cache\np/x $rip\nreverse-stepi\np/x $rip\n",
-                                socket, stepped));
+  // Each waits for what the other did: gdb for pictures, the window for words and positions.
+  const std::string stepped = path("stepped.png"), seen = path("seen.png"), socket = path("gdb.socket");
+  write("both.script", fmt::format("until at 500000100 \nprint\nstep\nprint\nscreenshot {}\n"
+                                   "until moved by gdb\nprint\nscreenshot {}\nuntil at 500000000 \n",
+                                   stepped, seen));
+  const auto wait_for = [](const std::string& file) {
+    return fmt::format("shell while ! test -e {}; do sleep 0.05; done\n", file);
+  };
+  write("both.gdb", fmt::format("set pagination off\ntarget remote {}\nmonitor seek 500000100\n{}"
+                                "maintenance flush register-cache\np/x $rip\nreverse-stepi\np/x $rip\n{}"
+                                "monitor seek 500000000\n",
+                                socket, wait_for(stepped), wait_for(seen)));
   Outcome shown;
   std::thread window([&] {
     shown = run({"env", "-u", "DISPLAY", "-u", "WAYLAND_DISPLAY", "timeout", "200", HINDSIGHT_EXECUTABLE,
@@ -183,15 +187,18 @@ TEST_F(WindowOnABoot, GdbAndTheWindowMoveOneCursor) {
   if (cannot_draw(shown)) GTEST_SKIP() << shown.text;
 
   ASSERT_EQ(shown.code, 0) << shown.text << gdb.text;
-  std::vector<std::string> by_gdb, by_window;
+  std::vector<std::string> by_gdb, by_window, positions;
   for (const std::string& line : lines_of(gdb.text))
     if (const auto at = line.find(" = 0x"); line.starts_with('$') && at != std::string::npos)
       by_gdb.push_back(line.substr(at + 5));
   for (const std::string& line : lines_of(shown.text))
-    if (const auto at = line.find(" pc "); line.starts_with("at "))
+    if (const auto at = line.find(" pc "); line.starts_with("at ")) {
+      positions.push_back(line.substr(3, at - 3));
       by_window.push_back(line.substr(at + 4, line.find(' ', at + 4) - at - 4));
+    }
   ASSERT_EQ(by_gdb.size(), 2U) << gdb.text;
-  EXPECT_NE(by_gdb[0], by_gdb[1]);
+  EXPECT_THAT(positions, testing::ElementsAre("500000100", testing::StartsWith("50000010"), "500000100"));
+  EXPECT_NE(positions[1], positions[0]);
   EXPECT_THAT(by_window, testing::ElementsAre(by_gdb[1], by_gdb[0], by_gdb[1])) << shown.text << gdb.text;
 }
 
