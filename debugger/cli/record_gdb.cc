@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <optional>
 
 #include "debugger/cli/look.h"
 #include "debugger/cli/stop_signals.h"
@@ -58,14 +59,12 @@ Outcome record_under_gdb(LiveRecording& recording, LiveHost& host, const RunOpti
     return give_up(server.failure());
   }
   quit = [&] { (*server)->stop(); };
+  std::optional<StopSignals> signals(std::in_place, **server);
   greet(host, "recording to " + options.trace);
   fmt::print(stderr, "hindsight: the machine waits for gdb: target remote {}\n", (*server)->address());
   const auto start = std::chrono::steady_clock::now();
-  Status served = Done{};
-  {
-    const StopSignals signals(**server);
-    served = (*server)->run();
-  }
+  const Status served = (*server)->run();
+  signals.reset();
   quit = {};
   const auto result = recorded.finish();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

@@ -47,7 +47,7 @@ class WindowOnABoot : public GuestTest {
   void SetUp() override {
     GuestTest::SetUp();
     if (IsSkipped()) return;
-    const Outcome recorded = run(record("boot.hst", "", {"--stop-at", "600000000"}));
+    const Outcome recorded = run(record("boot.hst", "", {"--stop-at", "600000000", "--seed", "7"}));
     ASSERT_EQ(recorded.code, 0) << recorded.text;
   }
 
