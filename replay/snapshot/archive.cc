@@ -86,18 +86,22 @@ Status Archive::load_pages(const store::SnapshotRecord& record, PageMap& ram) {
   const Result<std::vector<store::PageRun>> runs = reader_->page_runs(record);
   if (!runs) return runs.failure();
   ram = power_on_->ram;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> stored;  // number, RAM page
   for (const store::PageRun& run : *runs) {
     for (std::uint64_t i = 0; i < run.count; ++i) {
-      PageRef page;
-      if (run.kind == store::PageKind::base) {
-        page = power_on_->ram.page(run.from + i);
-      } else if (run.kind == store::PageKind::stored) {
-        Result<PageRef> stored = stored_page(run.from + i);
-        if (!stored) return stored.failure();
-        page = std::move(*stored);
-      }
-      ram.set(run.first + i, std::move(page));
+      if (run.kind == store::PageKind::stored)
+        stored.emplace_back(run.from + i, run.first + i);
+      else
+        ram.set(run.first + i,
+                run.kind == store::PageKind::base ? power_on_->ram.page(run.from + i) : PageRef{});
     }
+  }
+  // In the order in which they lie in the trace, each bundle is opened once.
+  std::sort(stored.begin(), stored.end());
+  for (const auto& [number, index] : stored) {
+    Result<PageRef> page = stored_page(number);
+    if (!page) return page.failure();
+    ram.set(index, std::move(*page));
   }
   return Done{};
 }

@@ -124,6 +124,5 @@ int main(int argc, char** argv) {
   continue_to("breakpoint-again", breakpoint);
   continue_to("reverse-continue-watchpoint", watchpoint);
   continue_to("watchpoint-again", watchpoint);
-  stub.ask("D");
   return 0;
 }
