@@ -53,6 +53,7 @@ class Writer {
     r_.enter = begin();
     for (Reg r : kCalleeSaved) e_.push(r);
     e_.alu_ri(kSub, 8, RSP, 8);  // aligned to 16 in generated code
+    clear_upper_halves();
     e_.mov_rr(8, kState, RDI);
     e_.mov_rr(8, RAX, RSI);
     load_pinned(false);
@@ -105,6 +106,12 @@ class Writer {
   }
 
  private:
+  /// A library may have left the upper halves of the vector registers in use, with which every SSE
+  /// instruction takes about twice as long.
+  void clear_upper_halves() {
+    if (!__builtin_cpu_supports("avx")) return;
+    for (const int byte : {0xC5, 0xF8, 0x77}) e_.u8(static_cast<std::uint8_t>(byte));  // vzeroupper
+  }
   const std::uint8_t* begin() {
     while (reinterpret_cast<std::uintptr_t>(e_.cursor()) % 16 != 0) e_.u8(0xCC);
     return e_.cursor();

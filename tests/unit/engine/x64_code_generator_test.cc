@@ -1,4 +1,5 @@
 // The code generator's ways in and out, precise traps, links and jump tables, by hand-built blocks.
+#include <cpuid.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -392,6 +393,34 @@ TEST_F(X64CodeGenerator, HelperThatAsksToLeaveEndsTheRunAfterItsBlock) {
   EXPECT_EQ(s().pc, 0x7060u);
   EXPECT_EQ(run(indirect, 0x7000).kind, ExitKind::leave);
   EXPECT_EQ(s().pc, 0x1234u);
+}
+
+/// Whether the upper halves of vector registers are in use: XINUSE, SDM volume 1, 13.6.
+std::uint64_t upper_halves_in_use() {
+  std::uint32_t low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1));
+  return low & 4;
+}
+std::uint64_t note_upper_halves(ir::CoreState* s, std::uint64_t, std::uint64_t, std::uint64_t) {
+  static_cast<test::MachineState*>(s)->gpr[5] = upper_halves_in_use();
+  return 0;
+}
+constexpr ir::HelperInfo kNoteUpperHalves{"note_upper_halves", note_upper_halves,
+                                          ir::kReadsRegisters | ir::kWritesRegisters};
+
+TEST_F(X64CodeGenerator, VectorCodeIsNotSlowedByUpperHalvesThatALibraryLeftInUse) {
+  std::uint32_t a = 0, b = 0, c = 0, d = 0;
+  if (!__builtin_cpu_supports("avx") || __get_cpuid_count(0xD, 1, &a, &b, &c, &d) == 0 || (a & 4) == 0)
+    GTEST_SKIP() << "skipped: the host does not tell which vector state is in use";
+  const auto code = compile(block(
+      1, 0, [](Builder& builder, unsigned) { builder.call(kNoteUpperHalves); },
+      [](Builder& builder) { builder.jump(0x30); }));
+  s().gpr[5] = ~std::uint64_t{0};
+  asm volatile("vpcmpeqd %%xmm0, %%xmm0, %%xmm0\n\tvinsertf128 $1, %%xmm0, %%ymm0, %%ymm0" ::: "xmm0");
+  ASSERT_NE(upper_halves_in_use(), 0U);
+  s().budget = 10;
+  run(code, 0x7000);
+  EXPECT_EQ(s().gpr[5], 0U);
 }
 
 TEST_F(X64CodeGenerator, HelperThatWritesRegistersMaySpendBudget) {
