@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "debugger/session/machine_looks.h"
 #include "replay/play/divergence.h"
 #include "replay/timeline/survey.h"
 
@@ -22,13 +23,24 @@ std::uint16_t source_of(Activity& activity, const std::string& name) {
 /// Writes down one piece.
 class Gatherer final : public replay::timeline::Onlooker {
  public:
+  explicit Gatherer(const Landmarks& landmarks) : landmarks_(landmarks) {}
+
   void begin(port::Machine& machine, Position to) override {
+    machine_ = &machine;
     found_.from = machine.debug().position();
     found_.to = to;
   }
   void end(port::Machine&) override {}
   Activity& found() { return found_; }
 
+  bool breakpoint(Position at, GuestVirt pc) override {
+    const bool call = pc == landmarks_.system_call;
+    found_.all.push_back({.kind = call ? Kind::system_call : Kind::context_switch,
+                          .at = at,
+                          .pc = pc,
+                          .value = register_of(*machine_, call ? "rax" : "rsi")});
+    return false;
+  }
   bool device(const port::DeviceAccess& access) override {
     found_.all.push_back({.kind = access.write ? Kind::device_write : Kind::device_read,
                           .source = source_of(found_, access.device.empty() ? "(no device)" : access.device),
@@ -60,6 +72,8 @@ class Gatherer final : public replay::timeline::Onlooker {
   }
 
  private:
+  const Landmarks landmarks_;
+  port::Machine* machine_ = nullptr;  ///< between begin() and end()
   Activity found_;
 };
 
@@ -77,15 +91,18 @@ void append(Activity& all, const Activity& piece) {
 
 }  // namespace
 
-Result<Activity> gather_activity(replay::timeline::Timeline& timeline, Position from, Position to) {
+Result<Activity> gather_activity(replay::timeline::Timeline& timeline, const Landmarks& landmarks,
+                                 Position from, Position to) {
   port::Interests interests;
+  for (const auto& landmark : {landmarks.system_call, landmarks.context_switch})
+    if (landmark) interests.breakpoints.push_back(*landmark);
   interests.deliveries = true;
   interests.devices = true;
   Activity all;
   all.from = from;
   all.to = to;
   const Status observed = timeline.observe(
-      interests, from, to, [] { return std::make_unique<Gatherer>(); },
+      interests, from, to, [&] { return std::make_unique<Gatherer>(landmarks); },
       [&](replay::timeline::Onlooker& piece) {
         append(all, static_cast<Gatherer&>(piece).found());
         return true;

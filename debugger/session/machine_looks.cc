@@ -56,6 +56,14 @@ std::vector<RegisterValue> registers_of(port::Machine& machine) {
   return values;
 }
 
+std::uint64_t register_of(port::Machine& machine, std::string_view name) {
+  const auto table = x86_register_table();
+  const auto found = std::ranges::find(table, name, &RegisterInfo::name);
+  CHECK(found != table.end(), "no register {}", name);
+  Cpu cpu(machine);
+  return x86_register(static_cast<std::size_t>(found - table.begin()), cpu.state())[0];
+}
+
 std::size_t read_linear(const port::DebugPort& debug, GuestVirt address, std::span<std::byte> out) {
   std::size_t done = 0;
   while (done < out.size()) {

@@ -15,6 +15,8 @@ namespace hindsight::debugger::session {
 
 /// In the order of x86_register_table().
 [[nodiscard]] std::vector<RegisterValue> registers_of(engine::port::Machine& machine);
+/// One of those that fit in 64 bits, by its name (CHECK).
+[[nodiscard]] std::uint64_t register_of(engine::port::Machine& machine, std::string_view name);
 /// As Session::read.
 std::size_t read_linear(const engine::port::DebugPort& debug, GuestVirt address, std::span<std::byte> out);
 std::size_t read_physical(const engine::port::DebugPort& debug, GuestPhys address, std::span<std::byte> out);

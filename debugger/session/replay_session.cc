@@ -178,7 +178,10 @@ class ReplaySession final : public Session {
   }
   Result<Activity> activity(Position from, Position to) override {
     const Position here = now();
-    Result<Activity> gathered = gather_activity(*timeline_, from, to);
+    Landmarks landmarks;
+    if (const auto entry = kernel_.resolve("entry_SYSCALL_64")) landmarks.system_call = *entry;
+    if (const auto entry = kernel_.resolve("__switch_to")) landmarks.context_switch = *entry;
+    Result<Activity> gathered = gather_activity(*timeline_, landmarks, from, to);
     if (now() == here && !debug().has_begun()) return gathered;
     if (const auto back = timeline_->seek(here); !back) return back.failure();
     return gathered;

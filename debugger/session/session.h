@@ -71,9 +71,17 @@ struct SnapshotInfo {
   Position at;
   bool in_trace = false;  ///< else only in memory
 };
-/// Something that struck, or that the machine said to a device or to the world.
+/// Something that struck, a step of the guest's kernel, or what the machine said to a device or to the world.
 struct Happening {
-  enum class Kind : std::uint8_t { exception, interrupt, device_read, device_write, output };
+  enum class Kind : std::uint8_t {
+    exception,
+    interrupt,
+    system_call,     ///< by SYSCALL, where the kernel's symbols are known
+    context_switch,  ///< to another task, likewise
+    device_read,
+    device_write,
+    output
+  };
   Kind kind = Kind::exception;
   std::uint8_t vector = 0;   ///< of exceptions and interrupts
   std::uint16_t source = 0;  ///< of the others: an index into Activity::sources
@@ -81,7 +89,9 @@ struct Happening {
   Position at;
   GuestVirt pc = {};          ///< where it struck, or the instruction's; not of outputs
   std::uint64_t address = 0;  ///< of device accesses; of outputs: where they begin in Activity::bytes
-  std::uint64_t value = 0;    ///< read or written; of exceptions their error code
+  /// Read or written; of exceptions their error code, of system calls their number, of switches the task's
+  /// address.
+  std::uint64_t value = 0;
 };
 /// All of it in [from, to), in order.
 struct Activity {

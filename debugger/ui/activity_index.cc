@@ -40,6 +40,10 @@ LaneInfo ActivityIndex::info_of(const session::Activity& activity, const session
       return {Group::exceptions, 0, "exceptions"};
     case Kind::interrupt:
       return {Group::interrupts, what.vector, fmt::format("interrupt {:02x}", what.vector)};
+    case Kind::system_call:
+      return {Group::system_calls, 0, "system calls"};
+    case Kind::context_switch:
+      return {Group::context_switches, 0, "context switches"};
     case Kind::device_read:
     case Kind::device_write:
       return {Group::device, 0, activity.sources[what.source]};
@@ -70,10 +74,12 @@ void ActivityIndex::add(session::Activity activity, std::unordered_map<std::uint
   // A lane is looked up once for each kind, vector and source, not for each happening.
   std::vector<std::optional<std::size_t>> known;
   for (const session::Happening& what : activity.all) {
-    const std::size_t key = what.kind == Kind::interrupt   ? 1U + what.vector
-                            : what.kind == Kind::exception ? 0U
-                            : what.kind == Kind::output    ? 257U + 2U * what.source
-                                                           : 258U + 2U * what.source;
+    const std::size_t key = what.kind == Kind::interrupt        ? 3U + what.vector
+                            : what.kind == Kind::exception      ? 0U
+                            : what.kind == Kind::system_call    ? 1U
+                            : what.kind == Kind::context_switch ? 2U
+                            : what.kind == Kind::output         ? 259U + 2U * what.source
+                                                                : 260U + 2U * what.source;
     if (key >= known.size()) known.resize(key + 1);
     if (!known[key]) known[key] = lane(info_of(activity, what));
     const std::size_t index = *known[key];

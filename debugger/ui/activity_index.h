@@ -15,7 +15,16 @@
 namespace hindsight::debugger::ui {
 
 struct LaneInfo {
-  enum class Group : std::uint8_t { exceptions, interrupts, device, output, input, sample };
+  enum class Group : std::uint8_t {
+    exceptions,
+    interrupts,
+    system_calls,
+    context_switches,
+    device,
+    output,
+    input,
+    sample
+  };
   Group group = Group::exceptions;
   unsigned vector = 0;  ///< of interrupts
   std::string name;     ///< for people: "irq ec", "serial0"

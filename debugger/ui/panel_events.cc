@@ -55,6 +55,7 @@ class EventsPanel final : public Panel {
     box("inputs", inputs_);
     box("interrupts", interrupts_);
     box("exceptions", exceptions_);
+    box("kernel", kernel_);
     box("devices", devices_);
     const Span span = stretch(panes);
     coloured(panes.theme.faint,
@@ -69,9 +70,9 @@ class EventsPanel final : public Panel {
 
   void collect(const Panes& panes) {
     const Span span = stretch(panes);
-    const std::string key = fmt::format("{} {} {} {} {} {} {} {} {}", span.from, span.to, panes.shared.filter,
-                                        inputs_, interrupts_, exceptions_, devices_, panes.theme.dark,
-                                        panes.model.activity->gathered_to().icount.value);
+    const std::string key = fmt::format(
+        "{} {} {} {} {} {} {} {} {} {}", span.from, span.to, panes.shared.filter, inputs_, interrupts_,
+        exceptions_, kernel_, devices_, panes.theme.dark, panes.model.activity->gathered_to().icount.value);
     if (key == key_) return;
     key_ = key;
     rows_.clear();
@@ -82,7 +83,7 @@ class EventsPanel final : public Panel {
         add(panes, {event.at, event.kind == "input" ? "input" : "sample",
                     event.kind == "input" ? panes.theme.input : panes.theme.sample, words(event)});
       }
-    if (interrupts_ || exceptions_ || devices_)
+    if (interrupts_ || exceptions_ || kernel_ || devices_)
       for (const auto& item : panes.model.activity->items(span.from, span.to, 400'000)) {
         if (rows_.size() >= kMost) break;
         happening(panes, item);
@@ -98,6 +99,10 @@ class EventsPanel final : public Panel {
     if (what.kind == Kind::interrupt && interrupts_)
       add(panes, {what.at, "interrupt", panes.theme.interrupts,
                   fmt::format("{:02x} at {}", what.vector, name_of(item))});
+    if (what.kind == Kind::system_call && kernel_)
+      add(panes, {what.at, "system call", panes.theme.system_calls, fmt::format("number {}", what.value)});
+    if (what.kind == Kind::context_switch && kernel_)
+      add(panes, {what.at, "switch", panes.theme.context_switches, fmt::format("to task {:x}", what.value)});
     const bool write = what.kind == Kind::device_write;
     if ((write || what.kind == Kind::device_read) && devices_)
       add(panes, {what.at, write ? "write" : "read", panes.theme.device,
@@ -142,7 +147,7 @@ class EventsPanel final : public Panel {
     coloured(panes.theme.text, row.text);
   }
 
-  bool inputs_ = true, interrupts_ = true, exceptions_ = true, devices_ = false;
+  bool inputs_ = true, interrupts_ = true, exceptions_ = true, kernel_ = false, devices_ = false;
   std::string key_;
   std::vector<Row> rows_;
 };

@@ -336,6 +336,10 @@ class TimelinePanel final : public Panel {
         return fmt::format("exception {} (code {:#x}) at {:x}", what.vector, what.value, what.pc.value);
       case Kind::interrupt:
         return fmt::format("interrupt {:#x} at {:x}", what.vector, what.pc.value);
+      case Kind::system_call:
+        return fmt::format("system call {}", what.value);
+      case Kind::context_switch:
+        return fmt::format("switch to the task at {:x}", what.value);
       case Kind::device_read:
       case Kind::device_write:
         return fmt::format("{} {:#x} {} {:#x}", what.kind == Kind::device_write ? "write" : "read",

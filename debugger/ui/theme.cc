@@ -31,6 +31,8 @@ constexpr Theme kDark = {.dark = true,
                          .upcoming = rgb(0x8FD694),
                          .exceptions = rgb(0xF27983),
                          .interrupts = rgb(0xE5C07B),
+                         .system_calls = rgb(0x56C2B0),
+                         .context_switches = rgb(0xE0A0D0),
                          .device = rgb(0x7FB7D9),
                          .output = rgb(0x8FD694),
                          .input = rgb(0xC99BE0),
@@ -56,6 +58,8 @@ constexpr Theme kLight = {.dark = false,
                           .upcoming = rgb(0x1F7A33),
                           .exceptions = rgb(0xB3202E),
                           .interrupts = rgb(0x9A6B00),
+                          .system_calls = rgb(0x0B7285),
+                          .context_switches = rgb(0xA0408A),
                           .device = rgb(0x22698F),
                           .output = rgb(0x1F7A33),
                           .input = rgb(0x7B3FA0),
@@ -83,6 +87,10 @@ ImU32 Theme::lane(LaneInfo::Group group) const {
       return exceptions;
     case LaneInfo::Group::interrupts:
       return interrupts;
+    case LaneInfo::Group::system_calls:
+      return system_calls;
+    case LaneInfo::Group::context_switches:
+      return context_switches;
     case LaneInfo::Group::device:
       return device;
     case LaneInfo::Group::output:

@@ -14,7 +14,7 @@ struct Theme {
   bool dark = true;
   ImU32 background, panel, raised, border, text, faint, accent, accent_soft, cursor, changed, typed, good,
       bad, row, selection, executed, upcoming;
-  ImU32 exceptions, interrupts, device, output, input, sample;
+  ImU32 exceptions, interrupts, system_calls, context_switches, device, output, input, sample;
 
   [[nodiscard]] ImU32 lane(LaneInfo::Group group) const;
 };

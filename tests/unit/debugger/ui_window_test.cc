@@ -1,6 +1,7 @@
 // The window itself on a display that nobody sees. Skips where there is no Xvfb or no OpenGL.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -74,7 +75,9 @@ class UiWindow : public testing::Test {
                                "libEGL.so.1", "libgbm.so.1", "libwayland-client.so.0", "libdbus-1.so.3"})
       dlopen(driver, RTLD_LAZY | RTLD_NODELETE);
   }
-  static std::string path(const std::string& name) { return testing::TempDir() + "/ui_window_" + name; }
+  static std::string path(const std::string& name) {
+    return testing::TempDir() + fmt::format("ui_window_{}_{}", getpid(), name);
+  }
   Status show(const std::string& script) {
     std::ofstream(path("script")) << script;
     return run_window(session, {.title = "test",
