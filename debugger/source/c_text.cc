@@ -196,8 +196,7 @@ std::string base_text(const Dwarf_Die& type, std::uint64_t value, std::uint64_t 
     case DW_ATE_signed_char:
     case DW_ATE_unsigned_char: {
       const bool is_signed = number_of(type, DW_AT_encoding) == DW_ATE_signed_char;
-      std::string number =
-          is_signed ? fmt::format("{}", extended(value, bits)) : fmt::format("{}", value);
+      std::string number = is_signed ? fmt::format("{}", extended(value, bits)) : fmt::format("{}", value);
       if (value < 0x20 || value >= 0x7F) return number;
       return fmt::format("{} '{}'", number, static_cast<char>(value));
     }

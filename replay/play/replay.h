@@ -28,8 +28,8 @@ struct ReplayResult {
   bool stopped_early = false;         ///< at stop_at, or the machine was asked to stop
 };
 
-/// `machine` stands where the trace begins and was built on `player`, which plays `trace`. Fails when the trace is
-/// damaged.
+/// `machine` stands where the trace begins and was built on `player`, which plays `trace`. Fails when the
+/// trace is damaged.
 Result<ReplayResult> replay_machine(engine::port::Machine& machine, Player& player,
                                     traces::store::TraceReader& trace, const ReplayOptions& options);
 

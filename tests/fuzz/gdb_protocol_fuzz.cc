@@ -61,7 +61,8 @@ void ask(std::string_view lines) {
   tests::FakeSession session({.rounds = 10});
   const Registers registers(session.register_table());
   NoLink link;
-  Stub stub(session, registers, [] { return std::vector<std::byte>(300, std::byte{'}'}); }, link);
+  Stub stub(
+      session, registers, [] { return std::vector<std::byte>(300, std::byte{'}'}); }, link);
   while (!lines.empty()) {
     const std::string_view line = take_until(lines, '\n');
     answer(stub, line.starts_with('!') ? "qRcmd," + to_hex(line.substr(1)) : std::string(line));

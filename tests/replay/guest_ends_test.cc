@@ -72,8 +72,8 @@ TEST_F(BrokenOff, ByKillTheTraceVerifiesUpToItsLastCommit) {
 TEST_F(BrokenOff, ByAFullDiskTheRecorderSaysSoAndTheTraceVerifies) {
   Process recording(record("t.trace", "hs.mode=poweroff"));
   ASSERT_TRUE(recording.wait_for("Linux version"));
-  // The limit stands in for the disk's size. It is set this late so that it is met while the machine runs, not
-  // while its kernel is stored.
+  // The limit stands in for the disk's size. It is set this late so that it is met while the machine runs,
+  // not while its kernel is stored.
   const rlimit64 limit{std::filesystem::file_size(path("t.trace")) + 40'000, RLIM64_INFINITY};
   ASSERT_EQ(prlimit64(recording.id(), RLIMIT_FSIZE, &limit, nullptr), 0);
   const Outcome stopped = recording.wait();

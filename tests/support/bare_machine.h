@@ -1,6 +1,6 @@
 // The engine's machine without a board: RAM, one CPU in 64-bit mode with SSE and identity-mapped 4 KiB
-// pages, a GDT, an IDT, and one interrupt wire that a test pulls. For guest programs of a few instructions, and for
-// measuring. Nothing comes from outside, so a run is a function of the program. One test thread.
+// pages, a GDT, an IDT, and one interrupt wire that a test pulls. For guest programs of a few instructions,
+// and for measuring. Nothing comes from outside, so a run is a function of the program. One test thread.
 #pragma once
 
 #include <cstdint>

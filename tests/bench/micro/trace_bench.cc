@@ -70,7 +70,8 @@ store::Bytes chunk_of_events() {
 void seal_chunk(benchmark::State& state) {
   const store::Bytes raw = chunk_of_events();
   const store::Bytes key = store::key_of(1, 2);
-  while (state.KeepRunning()) benchmark::DoNotOptimize(store::seal("events", key, store::ValueKind::chunk, raw));
+  while (state.KeepRunning())
+    benchmark::DoNotOptimize(store::seal("events", key, store::ValueKind::chunk, raw));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(raw.size()));
 }
 BENCHMARK(seal_chunk);

@@ -33,7 +33,7 @@ class X86Lift : public testing::Test {
  protected:
   ir::LiftOutcome lift(const Code& code, Request r = {}) {
     const ir::LiftRequest request{r.mode << mode::kShift, kPage + r.offset, code, r.max_insns, false,
-                                  r.is_io_site,           nullptr, false};
+                                  r.is_io_site,           nullptr,          false};
     const ir::LiftOutcome outcome = guest_.lift(request, block_);
     if (outcome == ir::LiftOutcome::lifted) {
       EXPECT_EQ(ir::verify(block_), "") << ir::print(block_);
@@ -82,7 +82,8 @@ TEST_F(X86Lift, EveryEncodingGivesAValidBlockInEveryMode) {
             code.push_back(static_cast<std::uint8_t>(opcode));
             code.push_back(static_cast<std::uint8_t>(modrm));
             code.resize(15, 0x25);
-            const ir::LiftRequest request{mode << mode::kShift, kPage, code, 1, false, nullptr, nullptr, false};
+            const ir::LiftRequest request{
+                mode << mode::kShift, kPage, code, 1, false, nullptr, nullptr, false};
             Decoded d;
             if (guest_.decoder().decode(code, mode, d) != DecodeStatus::ok) continue;
             ASSERT_EQ(guest_.lift(request, block_), ir::LiftOutcome::lifted);
