@@ -40,7 +40,8 @@ MemoryRows memory_rows(const diff::MachineDifference& difference, const diff::Si
       return left > 0;
     });
   }
-  std::ranges::stable_partition(rows.all, [](const MemoryRow& row) { return !row.name.empty(); });
+  std::stable_partition(rows.all.begin(), rows.all.end(),
+                        [](const MemoryRow& row) { return !row.name.empty(); });
   return rows;
 }
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 
 #include "debugger/session/state_fields.h"
 #include "debugger/session/x86_registers.h"
@@ -35,7 +35,7 @@ class MachineView final : public View {
  public:
   explicit MachineView(port::Machine& machine) : machine_(machine) {}
   [[nodiscard]] RegisterValue register_value(std::size_t index) const override {
-    if (!cpu_) cpu_.emplace(machine_);
+    if (!cpu_) cpu_ = std::make_unique<Cpu>(machine_);
     return x86_register(index, cpu_->state());
   }
   std::size_t read(GuestVirt address, std::span<std::byte> out) const override {
@@ -44,7 +44,7 @@ class MachineView final : public View {
 
  private:
   port::Machine& machine_;
-  mutable std::optional<Cpu> cpu_;
+  mutable std::unique_ptr<Cpu> cpu_;
 };
 
 }  // namespace

@@ -82,7 +82,7 @@ class CodePanel final : public Panel {
     // Short arrows run closest to the code.
     std::ranges::sort(some, {}, [](const Arrow& a) { return a.from > a.to ? a.from - a.to : a.to - a.from; });
     for (Arrow& arrow : some) {
-      const auto [low, high] = std::minmax(arrow.from, arrow.to);
+      const auto low = std::min(arrow.from, arrow.to), high = std::max(arrow.from, arrow.to);
       const auto taken = [&](const Arrow& other) {
         const auto [a, b] = std::minmax(other.from, other.to);
         return other.track == arrow.track && a <= high && low <= b;
