@@ -1,6 +1,5 @@
 #include "debugger/cli/difference_values.h"
 
-#include <capnp/message.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -90,20 +89,6 @@ Status add_events(const diff::EventDifference& found, store::TraceReader& a, sto
 }
 
 }  // namespace
-
-std::vector<session::RegisterValue> registers_of(engine::port::Machine& machine) {
-  std::vector<session::RegisterValue> values(session::x86_register_table().size());
-  for (const engine::port::Stateful* part : machine.parts()) {
-    if (part->state_name() != kCpu ||
-        part->state_schema() != capnp::Schema::from<traces::schema::CpuX86State>())
-      continue;
-    capnp::MallocMessageBuilder message;
-    part->save_state(message.initRoot<capnp::DynamicStruct>(part->state_schema()));
-    const auto cpu = message.getRoot<traces::schema::CpuX86State>().asReader();
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = session::x86_register(i, cpu);
-  }
-  return values;
-}
 
 session::Place place_of(engine::port::Machine& machine, const MemoryNames& names) {
   const GuestVirt pc = machine.debug().pc();

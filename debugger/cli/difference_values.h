@@ -13,8 +13,6 @@
 
 namespace hindsight::debugger::cli {
 
-/// Of the machine's first CPU, in the order of session/x86_registers.h.
-[[nodiscard]] std::vector<session::RegisterValue> registers_of(engine::port::Machine& machine);
 [[nodiscard]] session::Place place_of(engine::port::Machine& machine, const MemoryNames& names);
 
 /// One of the two machines that are compared, with the registers that it has there.

@@ -10,6 +10,7 @@
 #include "debugger/cli/difference_values.h"
 #include "debugger/cli/look.h"
 #include "debugger/query/profile.h"
+#include "debugger/session/machine_looks.h"
 #include "replay/diff/parting.h"
 #include "replay/timeline/timeline.h"
 
@@ -34,11 +35,11 @@ class ReplayAnalyst final : public session::Analyst {
     if (const Status sought = seek(**line, a); !sought) return sought.failure();
     engine::port::Machine& machine = (*line)->machine();
     session::InstantsDifference found;
-    const ComparedSide side_a{diff::copy_of(machine), registers_of(machine)};
+    const ComparedSide side_a{diff::copy_of(machine), session::registers_of(machine)};
     const MemoryNames names_a(machine);
     found.a = place_of(machine, names_a);
     if (const Status sought = seek(**line, b); !sought) return sought.failure();
-    const ComparedSide side_b{diff::side_of(machine), registers_of(machine)};
+    const ComparedSide side_b{diff::side_of(machine), session::registers_of(machine)};
     const MemoryNames names_b(machine);
     found.b = place_of(machine, names_b);
     // The later of the two knows more: modules come with time.
@@ -171,8 +172,8 @@ class ReplayAnalyst final : public session::Analyst {
     const MemoryNames names(machine_a);
     found.next_a = place_of(machine_a, names);
     found.next_b = place_of(machine_b, names);
-    found.state = state_difference({diff::side_of(machine_a), registers_of(machine_a)},
-                                   {diff::side_of(machine_b), registers_of(machine_b)}, names);
+    found.state = state_difference({diff::side_of(machine_a), session::registers_of(machine_a)},
+                                   {diff::side_of(machine_b), session::registers_of(machine_b)}, names);
     return Done{};
   }
 

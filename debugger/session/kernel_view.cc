@@ -81,27 +81,33 @@ Result<GuestVirt> KernelView::resolve(std::string_view symbol) {
   return found.front().address + offset;
 }
 
-Result<std::string> KernelView::call_stack() {
+Result<KernelView::Look> KernelView::look() {
   const auto known = kernel();
   if (!known) return known.failure();
-  const auto view = symbols::view_of(scene_.machine(), "cpu0");
+  auto view = symbols::view_of(scene_.machine(), "cpu0");
   if (!view) return view.failure();
-  const auto stack = (*known)->unwind(view->registers, view->memory);
+  return Look{*known, std::move(*view)};
+}
+
+Result<std::string> KernelView::call_stack() {
+  const auto seen = look();
+  if (!seen) return seen.failure();
+  const auto& [kernel, view] = *seen;
+  const auto stack = kernel->unwind(view.registers, view.memory);
   if (!stack) return stack.failure();
-  return (*known)->describe(*stack);
+  return kernel->describe(*stack);
 }
 
 Result<std::vector<FrameInfo>> KernelView::frames() {
-  const auto known = kernel();
-  if (!known) return known.failure();
-  const auto view = symbols::view_of(scene_.machine(), "cpu0");
-  if (!view) return view.failure();
-  const auto stack = (*known)->unwind(view->registers, view->memory);
+  const auto seen = look();
+  if (!seen) return seen.failure();
+  const auto& [kernel, view] = *seen;
+  const auto stack = kernel->unwind(view.registers, view.memory);
   if (!stack) return stack.failure();
   std::vector<FrameInfo> all;
   for (const symbols::Frame& frame : stack->frames) {
     const GuestVirt pc = frame.lookup_pc(all.empty());
-    auto location = (*known)->at(pc);
+    auto location = kernel->at(pc);
     if (location) location->offset += frame.pc - pc;
     all.push_back({frame.pc, location ? location->text() : "?", frame.interrupted, frame.guessed,
                    frame.general, frame.known});
@@ -112,11 +118,10 @@ Result<std::vector<FrameInfo>> KernelView::frames() {
 }
 
 Result<std::vector<TaskInfo>> KernelView::tasks() {
-  const auto known = kernel();
-  if (!known) return known.failure();
-  const auto view = symbols::view_of(scene_.machine(), "cpu0");
-  if (!view) return view.failure();
-  const auto tasks = (*known)->tasks(view->memory);
+  const auto seen = look();
+  if (!seen) return seen.failure();
+  const auto& [kernel, view] = *seen;
+  const auto tasks = kernel->tasks(view.memory);
   if (!tasks) return tasks.failure();
   std::vector<TaskInfo> all;
   for (const symbols::Task& task : *tasks)
@@ -126,11 +131,10 @@ Result<std::vector<TaskInfo>> KernelView::tasks() {
 }
 
 Result<std::vector<LogLine>> KernelView::log() {
-  const auto known = kernel();
-  if (!known) return known.failure();
-  const auto view = symbols::view_of(scene_.machine(), "cpu0");
-  if (!view) return view.failure();
-  const auto records = (*known)->log(view->memory);
+  const auto seen = look();
+  if (!seen) return seen.failure();
+  const auto& [kernel, view] = *seen;
+  const auto records = kernel->log(view.memory);
   if (!records) return records.failure();
   std::vector<LogLine> all;
   for (const symbols::LogRecord& record : *records)
@@ -153,13 +157,12 @@ Result<std::uint64_t> KernelView::kernel_slide() {
 
 Result<std::vector<ModuleInfo>> KernelView::modules() {
   using State = symbols::Module::State;
-  const auto known = kernel();
-  if (!known) return known.failure();
-  const auto view = symbols::view_of(scene_.machine(), "cpu0");
-  if (!view) return view.failure();
+  const auto seen = look();
+  if (!seen) return seen.failure();
+  const auto& [kernel, view] = *seen;
   std::vector<ModuleInfo> all;
-  for (const symbols::Module& module : (*known)->modules()) {
-    const auto sections = (*known)->sections(module, view->memory);
+  for (const symbols::Module& module : kernel->modules()) {
+    const auto sections = kernel->sections(module, view.memory);
     if (!sections) return sections.failure();
     const char* state = module.state == State::live     ? "live"
                         : module.state == State::coming ? "coming"

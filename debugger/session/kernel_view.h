@@ -10,6 +10,7 @@
 
 #include "debugger/session/session.h"
 #include "debugger/symbols/guest_kernel.h"
+#include "debugger/symbols/machine_view.h"
 #include "replay/timeline/timeline.h"
 
 namespace hindsight::debugger::session {
@@ -43,6 +44,13 @@ class KernelView final {
   Result<symbols::GuestKernel*> kernel();
 
  private:
+  struct Look {
+    symbols::GuestKernel* kernel;
+    symbols::CpuView view;
+  };
+  /// At the kernel, and at its CPU as it is at the cursor.
+  Result<Look> look();
+
   const Scene scene_;
   std::optional<symbols::GuestKernel> kernel_;
   std::optional<engine::port::Position> fresh_at_;   ///< where modules were looked up last
