@@ -330,6 +330,8 @@ void Machine::note_delivery(std::uint64_t pc, bool interrupt, std::uint8_t vecto
 bool Machine::step_alone() {
   const port::Position at = position();
   const std::uint64_t pc = cpu_.pc;
+  guest_.before_instruction(cpu_);
+  if (cpu_.trap.kind != ir::TrapKind::none) return deliver_trap();
   const ir::Block* block = single_step_block();
   if (block == nullptr) return deliver_trap();
   if (trace_)

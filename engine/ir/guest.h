@@ -118,6 +118,8 @@ class Guest {
   /// An external interrupt could be taken before the next instruction.
   [[nodiscard]] virtual bool accepts_interrupt(const CoreState& state) const = 0;
   [[nodiscard]] virtual bool deliver_interrupt(CoreState& state, std::uint8_t vector) = 0;
+  /// Called before an instruction is executed alone: where an instruction breakpoint is, sets trap.
+  virtual void before_instruction(CoreState& state) = 0;
   /// Called after an instruction executed alone has retired: single-step traps, debug conditions. May set
   /// trap.
   virtual void after_instruction(CoreState& state) = 0;

@@ -1,5 +1,5 @@
-// Data breakpoints as a guest's kernel sees them (SDM vol. 3, 17.2): it arms DR0 to DR3, touches memory, and
-// its handler of #DB notes DR6 and where it was called from.
+// A guest's own breakpoints as its kernel sees them (SDM vol. 3, 17.2): it arms DR0 to DR3, touches memory
+// and ports, and its handler of #DB notes DR6 and where it was called from.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -35,7 +35,8 @@ constexpr std::uint64_t kWatched = BareMachine::kData;
 constexpr std::uint64_t kHitCount = BareMachine::kData + 0x10000, kHits = kHitCount + 0x1000;
 constexpr std::uint64_t kDr6Clear = 0xFFFF0FF0, kSingleStep = 1u << 14;
 constexpr std::uint32_t kResume = 1u << 16;
-constexpr unsigned kWrites = 1, kReadsAndWrites = 3, kInstructions = 0;
+constexpr unsigned kWrites = 1, kPorts = 2, kReadsAndWrites = 3, kInstructions = 0;
+constexpr unsigned kPort = 0x280;  // nothing is there
 
 x86::Mem at(std::uint64_t address, unsigned size) { return x86::ptr_abs(address, size); }
 
@@ -55,6 +56,16 @@ class DataBreakpoints : public testing::TestWithParam<EngineKind> {
     a.mov(x86::dr(number), x86::rbx);
     a.mov(x86::rbx, dr7_);
     a.mov(x86::dr7, x86::rbx);
+  }
+  /// Lets breakpoints cover ports.
+  void set_debugging_extensions() {
+    a.mov(x86::rbx, x86::cr4);
+    a.or_(x86::ebx, 8);
+    a.mov(x86::cr4, x86::rbx);
+  }
+  void rep_insb() {
+    a.db(0xF3);
+    a.db(0x6C);
   }
   /// The address of what follows: where a hit of what was assembled last is reported.
   std::uint64_t here() const { return program_.here(); }
@@ -270,6 +281,79 @@ TEST_P(DataBreakpoints, AnInstructionBreakpointIsReportedBeforeAndOnce) {
   a.mov(at(kWatched, 4), x86::eax);
   EXPECT_THAT(run(), ElementsAre(hit(1, kStore)));
   EXPECT_EQ(machine_.read64(kWatched), 0x11223344u);
+}
+
+TEST_P(DataBreakpoints, AnInstructionBreakpointWhereAHandlerBeginsIsReportedThere) {
+  constexpr std::uint64_t kHandler = BareMachine::kCode + 0x3000;
+  GuestProgram handler(kHandler);
+  handler.a.inc(at(kWatched, 4));
+  handler.a.iretq();
+  handler.load_into(machine_);
+  machine_.set_gate(0x40, kHandler);
+  arm(0, kHandler, kInstructions, 1);
+  a.int_(0x40);
+  EXPECT_THAT(run(), ElementsAre(hit(1, kHandler)));
+  EXPECT_EQ(machine_.read64(kWatched), 1u);
+}
+
+TEST_P(DataBreakpoints, AnInterruptsHandlerCanHoldAnInstructionBreakpointAsWell) {
+  constexpr std::uint64_t kHandler = BareMachine::kCode + 0x3000;
+  GuestProgram handler(kHandler);
+  handler.a.inc(at(kWatched, 4));
+  handler.a.iretq();
+  handler.load_into(machine_);
+  machine_.set_gate(0x30, kHandler);
+  machine_.wire().vector = 0x30;
+  arm(0, kHandler, kInstructions, 1);
+  a.sti();
+  a.nop();
+  a.cli();
+  EXPECT_THAT(run(), ElementsAre(hit(1, kHandler)));
+  EXPECT_EQ(machine_.read64(kWatched), 1u);
+}
+
+TEST_P(DataBreakpoints, OneOnPortsReportsInAndOutThere) {
+  set_debugging_extensions();
+  arm(0, kPort + 2, kPorts, 2);
+  a.mov(x86::edx, kPort + 3);
+  a.in(x86::al, x86::dx);
+  const std::uint64_t after_in = here();
+  a.mov(x86::edx, kPort);
+  a.out(x86::dx, x86::eax);  // four ports, of which two are covered
+  const std::uint64_t after_out = here();
+  a.out(x86::dx, x86::ax);  // none
+  a.mov(at(kPort + 2, 1), x86::al);
+  EXPECT_THAT(run(), ElementsAre(hit(1, after_in), hit(1, after_out)));
+}
+
+TEST_P(DataBreakpoints, OneOnPortsMeansNothingWithoutDebuggingExtensions) {
+  arm(0, kPort, kPorts, 1);
+  a.mov(x86::edx, kPort);
+  a.in(x86::al, x86::dx);
+  EXPECT_THAT(run(), IsEmpty());
+}
+
+TEST_P(DataBreakpoints, RepeatedInputFromAPortIsReportedAfterEachIteration) {
+  set_debugging_extensions();
+  arm(0, kPort, kPorts, 1);
+  a.mov(x86::edx, kPort);
+  a.mov(x86::rdi, kWatched);
+  a.mov(x86::ecx, 2);
+  const std::uint64_t string = here();
+  rep_insb();
+  const std::uint64_t after = here();
+  EXPECT_THAT(run(), ElementsAre(hit(1, string, 1), hit(1, after, 0)));
+}
+
+TEST_P(DataBreakpoints, AnInstructionBreakpointOnRepeatedInputIsReportedOnce) {
+  constexpr std::uint64_t kString = BareMachine::kCode + 0x100;
+  a.mov(x86::edx, kPort);
+  a.mov(x86::rdi, kWatched);
+  arm(0, kString, kInstructions, 1);
+  a.mov(x86::ecx, 3);
+  while (here() < kString) a.nop();
+  rep_insb();
+  EXPECT_THAT(run(), ElementsAre(hit(1, kString, 3)));
 }
 
 INSTANTIATE_TEST_SUITE_P(On, DataBreakpoints,

@@ -238,8 +238,11 @@ TEST_F(SystemTest, InstructionBreakpointStopsBeforeTheInstructionUnlessRf) {
   s.rflags_system |= flag::kRf;
   s.stepping = stepping::kRfLoaded;
   after_instruction(s);
+  before_instruction(s);
   EXPECT_TRUE(no_fault());
   after_instruction(s);
+  EXPECT_TRUE(no_fault());
+  before_instruction(s);
   EXPECT_EQ(s.trap.vector, exception::kDb);
   EXPECT_EQ(s.trap.address, 1u);
 }

@@ -222,6 +222,15 @@ unsigned breakpoint_length(std::uint64_t dr7, unsigned i) {
 }
 bool breakpoint_enabled(std::uint64_t dr7, unsigned i) { return (dr7 >> (2 * i) & 3) != 0; }
 
+/// A hit of breakpoint `i`, if it is enabled and covers any of these bytes or ports.
+void note_access(CpuState& state, unsigned i, std::uint64_t first, std::uint32_t size) {
+  if (!breakpoint_enabled(state.dr[7], i)) return;
+  const std::uint64_t length = breakpoint_length(state.dr[7], i);
+  const std::uint64_t start = state.dr[i] & ~(length - 1);
+  if (first < start + length && start < first + size)
+    state.stepping = static_cast<std::uint8_t>(state.stepping | 1u << (stepping::kHitShift + i));
+}
+
 std::uint64_t instruction_breakpoints(const CpuState& state) {
   std::uint64_t hits = 0;
   for (unsigned i = 0; i < 4; ++i)
@@ -274,6 +283,14 @@ bool must_run_alone(const CpuState& state) {
          (state.dr[7] & debug::kEnables) != 0;
 }
 
+void before_instruction(CpuState& state) {
+  if ((state.dr[7] & debug::kEnables) == 0 || (state.rflags_system & flag::kRf) != 0) return;
+  // MOV SS and POP SS hold instruction breakpoints off (SDM vol. 3, 6.8.3).
+  if (state.irq_shadow == kShadowMovSs) return;
+  const std::uint64_t hits = instruction_breakpoints(state);
+  if (hits != 0) state.trap = {ir::TrapKind::guest, exception::kDb, 0, 0, hits};
+}
+
 void after_instruction(CpuState& state) {
   const std::uint8_t said = state.stepping;
   state.stepping = 0;
@@ -282,12 +299,10 @@ void after_instruction(CpuState& state) {
   // RF holds until the last iteration of a repeated string instruction (SDM vol. 3, 17.3.1.1).
   const bool repeating = (said & stepping::kRepeating) != 0;
   if ((said & stepping::kRfLoaded) == 0 && !repeating) state.rflags_system &= ~flag::kRf;
-  // MOV SS and POP SS hold debug exceptions off as well (SDM vol. 3, 6.8.3).
+  // Other debug exceptions as well.
   if (state.irq_shadow == kShadowMovSs) return;
   std::uint64_t conditions = said >> stepping::kHitShift;
   if (tf) conditions |= debug::kBs;
-  if ((state.dr[7] & debug::kEnables) != 0 && (state.rflags_system & flag::kRf) == 0 && !repeating)
-    conditions |= instruction_breakpoints(state);
   // What is reported in between goes on with RF set, likewise.
   if (conditions != 0 && repeating) state.rflags_system |= flag::kRf;
   if (conditions != 0) state.trap = {ir::TrapKind::guest, exception::kDb, 0, 0, conditions};
@@ -296,12 +311,14 @@ void after_instruction(CpuState& state) {
 void note_data_access(CpuState& state, std::uint64_t address, std::uint32_t size, bool write) {
   for (unsigned i = 0; i < 4; ++i) {
     const unsigned kind = breakpoint_kind(state.dr[7], i);
-    if (!breakpoint_enabled(state.dr[7], i) || (kind != 3 && !(kind == 1 && write))) continue;
-    const std::uint64_t length = breakpoint_length(state.dr[7], i);
-    const std::uint64_t start = state.dr[i] & ~(length - 1);
-    if (address < start + length && start < address + size)
-      state.stepping = static_cast<std::uint8_t>(state.stepping | 1u << (stepping::kHitShift + i));
+    if (kind == 3 || (kind == 1 && write)) note_access(state, i, address, size);
   }
+}
+
+void note_port_access(CpuState& state, std::uint16_t port, std::uint32_t size) {
+  if ((state.cr4 & cr4::kDe) == 0 || (state.dr[7] & debug::kEnables) == 0) return;
+  for (unsigned i = 0; i < 4; ++i)
+    if (breakpoint_kind(state.dr[7], i) == 2) note_access(state, i, port, size);
 }
 
 }  // namespace hindsight::engine::guest::x86

@@ -31,12 +31,15 @@ bool deliver_event(CpuState& state, const Event& event, std::uint64_t& handler);
 bool deliver_trap(CpuState& state);
 bool deliver_interrupt(CpuState& state, std::uint8_t vector);
 bool accepts_interrupt(const CpuState& state);
+void before_instruction(CpuState& state);
 void after_instruction(CpuState& state);
 bool must_run_alone(const CpuState& state);
 
 /// To be told of every data access made while a data breakpoint is armed (must_run_alone holds then): notes
 /// a hit, which after_instruction reports.
 void note_data_access(CpuState& state, std::uint64_t address, std::uint32_t size, bool write);
+/// Likewise of an access to ports, which a breakpoint covers where CR4.DE is set (SDM vol. 3, 17.2.4).
+void note_port_access(CpuState& state, std::uint16_t port, std::uint32_t size);
 
 /// CoreState::irq_shadow: which instruction cast the interrupt shadow.
 constexpr std::uint8_t kShadowSti = 1, kShadowMovSs = 2;

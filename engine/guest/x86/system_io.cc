@@ -1,5 +1,6 @@
 #include "engine/guest/x86/system_io.h"
 
+#include "engine/guest/x86/system_exceptions.h"
 #include "engine/guest/x86/system_segments.h"
 
 namespace hindsight::engine::guest::x86 {
@@ -22,17 +23,29 @@ bool ports_allowed(CpuState& state, std::uint16_t port, std::uint32_t size) {
   return (bits & wanted) == 0 || fail(state, exception::kGp, 0);
 }
 
-std::uint64_t port_in(ir::CoreState* core, std::uint64_t port, std::uint64_t size, std::uint64_t) {
-  CpuState& state = cpu(core);
-  if (!ports_allowed(state, static_cast<std::uint16_t>(port), static_cast<std::uint32_t>(size))) return 0;
-  return state.memory->port_in(core, static_cast<std::uint16_t>(port), static_cast<std::uint32_t>(size));
+/// Both touch the device, or set a trap that says that it was not touched.
+std::uint32_t read_port(CpuState& state, std::uint16_t port, std::uint32_t size) {
+  const std::uint32_t value = state.memory->port_in(&state, port, size);
+  if (!trapped(state)) note_port_access(state, port, size);
+  return value;
+}
+void write_port(CpuState& state, std::uint16_t port, std::uint32_t size, std::uint32_t value) {
+  state.memory->port_out(&state, port, size, value);
+  if (!trapped(state)) note_port_access(state, port, size);
 }
 
-std::uint64_t port_out(ir::CoreState* core, std::uint64_t port, std::uint64_t size, std::uint64_t value) {
+std::uint64_t port_in(ir::CoreState* core, std::uint64_t number, std::uint64_t bytes, std::uint64_t) {
   CpuState& state = cpu(core);
-  if (!ports_allowed(state, static_cast<std::uint16_t>(port), static_cast<std::uint32_t>(size))) return 0;
-  state.memory->port_out(core, static_cast<std::uint16_t>(port), static_cast<std::uint32_t>(size),
-                         static_cast<std::uint32_t>(value));
+  const auto port = static_cast<std::uint16_t>(number);
+  const auto size = static_cast<std::uint32_t>(bytes);
+  return ports_allowed(state, port, size) ? read_port(state, port, size) : 0;
+}
+
+std::uint64_t port_out(ir::CoreState* core, std::uint64_t number, std::uint64_t bytes, std::uint64_t value) {
+  CpuState& state = cpu(core);
+  const auto port = static_cast<std::uint16_t>(number);
+  const auto size = static_cast<std::uint32_t>(bytes);
+  if (ports_allowed(state, port, size)) write_port(state, port, size, static_cast<std::uint32_t>(value));
   return 0;
 }
 
@@ -81,20 +94,22 @@ std::uint64_t string_io(CpuState& state, const StringIo& io, bool input, std::ui
   if (input) {
     state.memory->probe_write(&state, linear, io.size, ir::kAccessPlain);
     if (trapped(state)) return 0;
-    const std::uint32_t value = state.memory->port_in(&state, port, io.size);
+    const std::uint32_t value = read_port(state, port, io.size);
     if (trapped(state)) return 0;
     state.memory->store(&state, linear, value, io.size, ir::kAccessPlain);
   } else {
     const std::uint64_t value = load_memory(state, linear, io.size, ir::kAccessPlain);
     if (trapped(state)) return 0;
-    state.memory->port_out(&state, port, io.size, static_cast<std::uint32_t>(value));
+    write_port(state, port, io.size, static_cast<std::uint32_t>(value));
   }
   if (trapped(state)) return 0;
   const bool down = (state.rflags_system & flag::kDf) != 0;
   advance(state, pointer, io.address_bytes, down ? -std::uint64_t{io.size} : std::uint64_t{io.size});
   if (!io.rep) return next_pc;
   advance(state, kRcx, io.address_bytes, ~std::uint64_t{0});
-  return sized(state, kRcx, io.address_bytes) == 0 ? next_pc : this_pc;
+  if (sized(state, kRcx, io.address_bytes) == 0) return next_pc;
+  if (state.alone != 0) state.stepping |= stepping::kRepeating;
+  return this_pc;
 }
 
 std::uint64_t ins(ir::CoreState* core, std::uint64_t packed, std::uint64_t this_pc, std::uint64_t next_pc) {

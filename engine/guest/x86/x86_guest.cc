@@ -157,6 +157,7 @@ bool X86Guest::accepts_interrupt(const ir::CoreState& state) const {
 bool X86Guest::deliver_interrupt(ir::CoreState& state, std::uint8_t vector) {
   return x86::deliver_interrupt(cpu_of(state), vector);
 }
+void X86Guest::before_instruction(ir::CoreState& state) { x86::before_instruction(cpu_of(state)); }
 void X86Guest::after_instruction(ir::CoreState& state) { x86::after_instruction(cpu_of(state)); }
 bool X86Guest::must_run_alone(const ir::CoreState& state) const { return x86::must_run_alone(cpu_of(state)); }
 bool X86Guest::watches_data(const ir::CoreState& state) const {

@@ -32,6 +32,7 @@ class X86Guest final : public ir::Guest {
   [[nodiscard]] bool deliver_trap(ir::CoreState& state) override;
   [[nodiscard]] bool accepts_interrupt(const ir::CoreState& state) const override;
   [[nodiscard]] bool deliver_interrupt(ir::CoreState& state, std::uint8_t vector) override;
+  void before_instruction(ir::CoreState& state) override;
   void after_instruction(ir::CoreState& state) override;
   [[nodiscard]] bool must_run_alone(const ir::CoreState& state) const override;
   [[nodiscard]] bool watches_data(const ir::CoreState& state) const override;

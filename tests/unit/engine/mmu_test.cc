@@ -49,6 +49,7 @@ class OneLevelGuest final : public ir::Guest {
   [[nodiscard]] bool deliver_trap(ir::CoreState&) override { return false; }
   [[nodiscard]] bool accepts_interrupt(const ir::CoreState&) const override { return false; }
   [[nodiscard]] bool deliver_interrupt(ir::CoreState&, std::uint8_t) override { return false; }
+  void before_instruction(ir::CoreState&) override {}
   void after_instruction(ir::CoreState&) override {}
   [[nodiscard]] bool must_run_alone(const ir::CoreState&) const override { return false; }
   [[nodiscard]] bool watches_data(const ir::CoreState&) const override { return false; }
