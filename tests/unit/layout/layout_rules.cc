@@ -227,6 +227,35 @@ std::vector<Violation> check_tree(const fs::path& root) {
   return found;
 }
 
+std::vector<Violation> check_sources_of_chance(const fs::path& root) {
+  std::string tests;  // without blanks, so that a line may end anywhere
+  for (const fs::path& path : sources(root))
+    if (path.lexically_relative(root).generic_string().starts_with("tests/")) tests += read(path);
+  std::erase_if(tests, [](char c) { return c == ' ' || c == '\n'; });
+  std::vector<Violation> found;
+  std::istringstream text(read(root / "replay/DETERMINISM.md"));
+  std::string row;
+  bool in_table = false;
+  for (int line = 1; std::getline(text, row); ++line) {
+    if (row.starts_with("|---")) in_table = true;
+    if (!row.starts_with("|") && in_table) break;  // the first table is the one
+    if (!row.starts_with("| ") || !in_table) continue;
+    const std::string names = row.substr(row.rfind('|', row.size() - 2));
+    std::size_t end = 0, count = 0;
+    for (auto start = names.find('`'); start != std::string::npos;
+         start = names.find('`', end + 1), ++count) {
+      end = std::min(names.find('`', start + 1), names.size() - 1);
+      const std::string name = names.substr(start + 1, end - start - 1);
+      std::string declared = name;
+      std::ranges::replace(declared, '.', ',');
+      if (tests.find("(" + declared + ")") == std::string::npos)
+        found.push_back({"replay/DETERMINISM.md", line, "there is no test " + name});
+    }
+    if (count == 0) found.push_back({"replay/DETERMINISM.md", line, "names no test"});
+  }
+  return found;
+}
+
 std::size_t count_sources(const fs::path& root) { return sources(root).size(); }
 
 }  // namespace hindsight::tests::layout

@@ -28,6 +28,10 @@ std::vector<Violation> check_top_level(const std::vector<std::string>& names);
 /// Checks a whole tree: its top level, every source file in it, and that no two schema files share an id.
 std::vector<Violation> check_tree(const std::filesystem::path& root);
 
+/// Checks that each row of the first table in replay/DETERMINISM.md names tests, and that there are such
+/// tests.
+std::vector<Violation> check_sources_of_chance(const std::filesystem::path& root);
+
 /// How many source files check_tree reads under `root`.
 std::size_t count_sources(const std::filesystem::path& root);
 

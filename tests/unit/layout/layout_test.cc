@@ -26,6 +26,26 @@ TEST(Layout, TheTreeKeepsItsRules) {
   EXPECT_THAT(check_tree(HINDSIGHT_ROOT), IsEmpty());
 }
 
+TEST(Layout, EverySourceOfChanceNamesTestsThatThereAre) {
+  EXPECT_THAT(check_sources_of_chance(HINDSIGHT_ROOT), IsEmpty());
+}
+
+TEST(Layout, ASourceOfChanceWithoutATestIsFound) {
+  const fs::path root = fs::path(testing::TempDir()) / "layout_chance";
+  fs::remove_all(root);
+  fs::create_directories(root / "replay");
+  fs::create_directories(root / "tests");
+  std::ofstream(root / "tests/a_test.cc") << "TEST_F(Dice,\n       AreNotThrown) {}\n";
+  std::ofstream(root / "replay/DETERMINISM.md")
+      << "| source | label |\n|---|---|\n| dice | `Dice.AreNotThrown` |\n| wind | `Wind.IsStill` |\n| rain | "
+         "|\n";
+
+  EXPECT_THAT(check_sources_of_chance(root),
+              testing::ElementsAre(Field(&Violation::what, "there is no test Wind.IsStill"),
+                                   Field(&Violation::what, "names no test")));
+  fs::remove_all(root);
+}
+
 TEST(Layout, APlantedIncludeOfADeviceInTheEngineIsFoundInATree) {
   const fs::path root = fs::path(testing::TempDir()) / "layout_planted";
   fs::remove_all(root);
