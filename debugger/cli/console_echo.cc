@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace hindsight::debugger::cli {
@@ -45,14 +46,19 @@ void ConsoleEcho::finish() {
   shown_ = in_line_ = false;
 }
 
+std::optional<std::string> ConsoleEcho::failure() const {
+  if (gone_ == 0 || gone_ == EPIPE) return std::nullopt;
+  return std::string("standard output: cannot write: ") + std::strerror(gone_);
+}
+
 void ConsoleEcho::write(std::string_view text) {
   if (text.empty()) return;
   shown_ = true;
   in_line_ = text.back() != '\n';
-  while (!text.empty() && !gone_) {
+  while (!text.empty() && gone_ == 0) {
     const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    gone_ = written < 0;
+    if (written < 0) gone_ = errno;
     if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
   }
 }

@@ -3,6 +3,7 @@
 // The run loop's thread. Nothing flows back into the machine.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "engine/port/nondet.h"
@@ -30,12 +31,14 @@ class ConsoleEcho final : public engine::port::OutputSink {
   void output(engine::port::Instant now, engine::port::Channel channel,
               std::span<const std::byte> data) override;
   void finish();
+  /// Why the rest is not shown; a reader who has read enough is no reason.
+  [[nodiscard]] std::optional<std::string> failure() const;
 
  private:
   void write(std::string_view text);
 
   const bool terminal_;
-  bool gone_ = false;     ///< a closed pipe ends the echo, not the replay
+  int gone_ = 0;          ///< an error number, which ends the echo, not the replay
   bool shown_ = false;    ///< anything
   bool in_line_ = false;  ///< the last byte did not end a line
   QueryFilter queries_;

@@ -9,6 +9,7 @@
 #include "debugger/cli/engine_spec.h"
 #include "debugger/cli/query_options.h"
 #include "debugger/cli/regression_options.h"
+#include "debugger/cli/standard_files.h"
 #include "debugger/cli/trace_exec.h"
 #include "debugger/gdb/server.h"
 #include "engine/base/log.h"
@@ -41,6 +42,22 @@ constexpr const char* kDiffHelp =
     "  1  something differs, one trace is a prefix of the other, or the machines are not the same\n"
     "  2  a wrong command line, or no such position\n"
     "  3  a bad trace, or the host failed\n";
+
+/// Help whose lines end where a terminal does.
+class WrappedHelp final : public CLI::Formatter {
+ public:
+  std::string make_option_desc(const CLI::Option* option) const override {
+    constexpr std::size_t kWidth = 70;  // beside the names' column of 30
+    std::string text = CLI::Formatter::make_option_desc(option);
+    for (std::size_t start = 0; text.size() - start > kWidth;) {
+      const std::size_t blank = text.rfind(' ', start + kWidth);
+      if (blank == std::string::npos || blank <= start) break;
+      text[blank] = '\n';
+      start = blank + 1;
+    }
+    return text;
+  }
+};
 
 /// Turns "512M" into bytes, in place; a complaint if it is no size of RAM.
 std::string read_size(std::string& text) {
@@ -190,6 +207,7 @@ void parse(CLI::App& app, std::vector<std::string> words) {
 int dispatch(int argc, char** argv) {
   CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
   app.require_subcommand(1);
+  app.formatter(std::make_shared<WrappedHelp>());
   app.failure_message(usage_error);
   app.fallthrough();
   app.footer(kExitCodes);
@@ -342,6 +360,8 @@ int dispatch(int argc, char** argv) {
   explain->add_flag("--user", explaining.user, "at privilege 3 instead of 0");
   explain->add_option("--at", explaining.address, "linear address of the first byte");
 
+  for (CLI::App* command : {expect, query}) command->footer(command->get_footer() + "\n" + kExitCodes);
+
   // The window's options end at --record, and the recorder's begin.
   std::vector<std::string> words(argv + 1, argv + argc);
   const auto live = std::find(std::find(words.begin(), words.end(), "debug"), words.end(), "--record");
@@ -397,10 +417,18 @@ int dispatch(int argc, char** argv) {
 }  // namespace hindsight::debugger::cli
 
 int main(int argc, char** argv) {
+  namespace cli = hindsight::debugger::cli;
+  cli::occupy_standard_files();
+  int code = cli::kBadInput;
+  std::string complaint;
   try {
-    return hindsight::debugger::cli::dispatch(argc, argv);
+    code = cli::dispatch(argc, argv);
   } catch (const std::exception& failure) {
-    std::fprintf(stderr, "hindsight: %s\n", failure.what());
-    return hindsight::debugger::cli::kBadInput;
+    complaint = failure.what();
   }
+  // Where the disk is full, that is what an exception was about.
+  if (const auto failure = cli::finish_standard_output()) complaint = *failure;
+  if (complaint.empty()) return code;
+  std::fprintf(stderr, "hindsight: %s\n", complaint.c_str());
+  return code == cli::kOk ? cli::kBadInput : code;
 }

@@ -119,6 +119,10 @@ int replay_command(const ReplayCommandOptions& options) {
   echo.finish();
   fmt::print(stderr, "hindsight: {}\n", played.line);
   if (!played.registers.empty()) fmt::print(stderr, "{}\n", played.registers);
+  if (const auto failure = echo.failure(); failure && played.code == kOk) {
+    fmt::print(stderr, "hindsight: {}\n", *failure);
+    return kBadInput;
+  }
   return played.code;
 }
 

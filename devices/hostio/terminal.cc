@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -122,7 +123,9 @@ void Terminal::output(VirtualTime /*now*/, std::span<const std::byte> data) {
   if (output_gone_ || data.empty()) return;
   in_line_ = data.back() != std::byte{'\n'};
   output_gone_ = !write_all(out_fd_, data);
-  if (output_gone_) log::warn("hostio", "the console's output is closed; the guest goes on without it");
+  if (output_gone_)
+    log::warn("hostio", "the console's output cannot be written: {}; the guest goes on without it",
+              std::strerror(errno));
 }
 
 }  // namespace hindsight::devices::hostio

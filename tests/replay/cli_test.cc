@@ -280,6 +280,29 @@ TEST_F(CommandLine, UntilFailTakesATextOnTheConsoleForFailure) {
   EXPECT_EQ(hindsight(record("--fail-on ello")).code, 2);
 }
 
+TEST_F(CommandLine, WhatAClosedStandardOutputCannotTakeIsNotWrittenIntoTheTrace) {
+  const Outcome recorded = run("(exec " HINDSIGHT_EXECUTABLE " " + record() + " <&- >&-)");
+  EXPECT_EQ(recorded.code, 0) << recorded.text;
+  EXPECT_EQ(hindsight("verify " + path("t.trace")).code, 0);
+}
+
+TEST_F(CommandLine, WhatIsLostOnAFullDiskIsToldAndNoSuccess) {
+  ASSERT_EQ(hindsight(record()).code, 0);
+  for (const char* command : {"info ", "events ", "replay ", "verify "}) {
+    const Outcome lost =
+        run("(exec " HINDSIGHT_EXECUTABLE " " + (command + path("t.trace")) + " >/dev/full)");
+    EXPECT_EQ(lost.code, 3) << command;
+    EXPECT_THAT(lost.text, HasSubstr("hindsight: standard output: cannot write")) << command;
+  }
+}
+
+TEST_F(CommandLine, AReaderWhoHasReadEnoughIsNoFailureOfAReplay) {
+  ASSERT_EQ(hindsight(record()).code, 0);
+  const Outcome replayed =
+      run("{ { " HINDSIGHT_EXECUTABLE " replay " + path("t.trace") + "; echo code $? >&2; } | true; }");
+  EXPECT_THAT(replayed.text, HasSubstr("code 0"));
+}
+
 TEST_F(CommandLine, AnExistingTraceIsReplacedOnlyByForceAndAnythingElseNever) {
   ASSERT_EQ(hindsight(record("--engine interp")).code, 0);
   EXPECT_EQ(hindsight(record("--engine interp")).code, 3);

@@ -102,6 +102,7 @@ Status LmdbFile::read_at(std::uint64_t offset, void* out, std::size_t size) cons
 Status LmdbFile::load_meta() {
   const auto parse = [&](std::uint64_t offset) -> Result<Bytes> {
     Bytes meta(kPageHeader + kMetaSize);
+    if (size_ < meta.size()) return error("{}: not a trace: a file of {} bytes is too small", path_, size_);
     if (const Status read = read_at(offset, meta.data(), meta.size()); !read) return read.failure();
     if ((load<std::uint16_t>(meta, 10) & kMetaPage) == 0 || load<std::uint32_t>(meta, 16) != kMetaMagic) {
       return error("{}: not a trace: an LMDB meta page expected at byte {}", path_, offset);

@@ -274,11 +274,13 @@ TEST_F(TraceStore, AForeignFileIsRefusedByName) {
   EXPECT_THAT(reader.failure().message, HasSubstr(path_ + ": not a trace"));
 }
 
-TEST_F(TraceStore, AnEmptyFileIsRefused) {
+TEST_F(TraceStore, AFileTooSmallForATraceIsRefusedAsNone) {
   write_file(path_, "");
-  const auto reader = TraceReader::open(path_);
-  ASSERT_FALSE(reader);
-  EXPECT_THAT(reader.failure().message, HasSubstr("truncated"));
+  EXPECT_EQ(TraceReader::open(path_).failure().message,
+            path_ + ": not a trace: a file of 0 bytes is too small");
+  write_file(path_, "my notes\n");
+  EXPECT_EQ(TraceReader::open(path_).failure().message,
+            path_ + ": not a trace: a file of 9 bytes is too small");
 }
 
 TEST_F(TraceStore, ADirectoryIsRefused) {
