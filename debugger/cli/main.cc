@@ -151,7 +151,10 @@ CLI::Option* add_gdb(CLI::App& command, RunOptions& options) {
 
 /// How the trace that a command records is written.
 void add_trace_options(CLI::App& command, RunOptions& options) {
-  command.add_option("-o,--output", options.trace, "the trace to write")->required();
+  command.add_option("-o,--output", options.trace, "the trace to write")
+      ->required()
+      ->check(CLI::Validator(
+          [](const std::string& name) { return name.empty() ? "a file name expected" : std::string(); }, ""));
   command.add_flag("--force", options.force, "replace an existing trace");
   command
       .add_option("--digest-every", options.digest_every, "instructions between digests of the whole state")

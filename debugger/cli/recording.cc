@@ -172,6 +172,7 @@ Status may_replace(const std::string& trace, bool force) {
   if (const auto old = store::LmdbFile::open(trace); !old) {
     return error("{}: --force replaces only a trace", trace);
   }
+  if (store::is_being_written(trace)) return error("{}: another program is writing it", trace);
   return Done{};
 }
 

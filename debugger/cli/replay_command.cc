@@ -12,6 +12,7 @@
 #include "debugger/cli/stop_signals.h"
 #include "debugger/cli/trace_exec.h"
 #include "replay/snapshot/beginning.h"
+#include "traces/store/trace_writer.h"
 
 namespace hindsight::debugger::cli {
 namespace {
@@ -19,7 +20,12 @@ namespace {
 using engine::port::Instant;
 namespace store = traces::store;
 
-Played failed(const Error& failure) { return {kBadInput, failure.message, false, {}, {}}; }
+Played failed(const std::string& path, const Error& failure) {
+  std::string why = failure.message;
+  // Places in the file are used again while it grows.
+  if (store::is_being_written(path)) why += "; another program is writing it: wait until it has finished";
+  return {kBadInput, why, false, {}, {}};
+}
 
 Played outcome_of(const store::TraceReader& trace, const replay::play::ReplayResult& result, double seconds,
                   const BuiltMachine& built) {
@@ -60,11 +66,11 @@ class Shown final {
 
 Played play_trace(const std::string& path, const ReplayCommandOptions& options, const PlayHooks& hooks) {
   auto trace = store::TraceReader::open(path);
-  if (!trace) return failed(trace.failure());
+  if (!trace) return failed(path, trace.failure());
   replay::play::Player player(**trace);
   player.echo_to(hooks.echo);
   auto built = build_replay_machine(**trace, options.engine, player);
-  if (!built) return failed(built.failure());
+  if (!built) return failed(path, built.failure());
   engine::port::Machine& machine = (*built)->machine();
   const Shown shown(hooks, machine);
   replay::play::ReplayOptions replaying;
@@ -72,10 +78,10 @@ Played play_trace(const std::string& path, const ReplayCommandOptions& options, 
   const Icount first = (*trace)->first().icount;
   if (traced && traced->from < first) {
     return failed(
-        error("{}: a range within the trace expected, which begins at icount {}", path, first.value));
+        path, error("{}: a range within the trace expected, which begins at icount {}", path, first.value));
   }
   if (const Status stands = replay::snapshot::go_to_beginning(machine, player, **trace); !stands)
-    return failed(stands.failure());
+    return failed(path, stands.failure());
   replaying.stop_at = traced ? traced->from : Icount(options.stop_at);
   replaying.check_interval = options.verify_every;
   replaying.progress = [&](Instant now) {
@@ -83,12 +89,12 @@ Played play_trace(const std::string& path, const ReplayCommandOptions& options, 
   };
   const auto start = std::chrono::steady_clock::now();
   const auto result = replay::play::replay_machine(machine, player, **trace, replaying);
-  if (!result) return failed(result.failure());
+  if (!result) return failed(path, result.failure());
   if (traced && result->stopped_early && !result->divergence) {
     // Beyond the last digest compared; what the border asks and gets is still checked.
     player.on_stop([&machine] { machine.request_stop(); });
     trace_execution(**built, *traced, [&] { return !player.divergence() && !player.damage(); });
-    if (player.damage()) return failed(*player.damage());
+    if (player.damage()) return failed(path, *player.damage());
     if (player.divergence()) return {kFailed, player.divergence()->describe(), false, {}, {}};
     return {kOk, fmt::format("stopped at icount {}", grouped(machine.now().icount.value)), false, {}, {}};
   }

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <array>
 #include <atomic>
 
 namespace hindsight::debugger::cli {
@@ -10,12 +11,12 @@ namespace {
 // A signal handler can reach nothing but globals.
 std::atomic<engine::port::Machine*> stopped_by_signal{nullptr};
 std::atomic<gdb::Server*> server_stopped_by_signal{nullptr};
-struct sigaction before_int, before_term;
+constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
+std::array<struct sigaction, kSignals.size()> before;
 
 // sigaction is async-signal-safe.
 void put_back_handlers() {
-  sigaction(SIGINT, &before_int, nullptr);
-  sigaction(SIGTERM, &before_term, nullptr);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
 }
 
 void on_signal(int) {
@@ -30,10 +31,12 @@ void install_handlers() {
   action.sa_handler = on_signal;
   action.sa_flags = 0;  // not restarted: a wait for input must end
   sigemptyset(&action.sa_mask);
-  sigaddset(&action.sa_mask, SIGINT);
-  sigaddset(&action.sa_mask, SIGTERM);
-  sigaction(SIGINT, &action, &before_int);
-  sigaction(SIGTERM, &action, &before_term);
+  for (const int number : kSignals) sigaddset(&action.sa_mask, number);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], &action, &before[i]);
+    // Under nohup a terminal may go without ending anything.
+    if (kSignals[i] == SIGHUP && before[i].sa_handler == SIG_IGN) sigaction(SIGHUP, &before[i], nullptr);
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// SIGINT and SIGTERM stop a machine in order, or a server: the trace is closed, the terminal restored. A
-// second one meets the handlers that were there before. One at a time, on the main thread.
+// SIGINT, SIGTERM and a terminal that goes (SIGHUP) stop a machine in order, or a server: the trace is
+// closed, the terminal restored. A second one meets the handlers that were there before. One at a time, on
+// the main thread.
 #pragma once
 
 #include "debugger/gdb/server.h"

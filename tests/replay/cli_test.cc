@@ -313,6 +313,21 @@ TEST_F(CommandLine, AnExistingTraceIsReplacedOnlyByForceAndAnythingElseNever) {
   EXPECT_THAT(refused.text, HasSubstr("--force replaces only a trace"));
 }
 
+TEST_F(CommandLine, ARecordingInProgressKeepsItsFileAndAHangUpClosesIt) {
+  write("typed", "Hello");  // no '.': it never ends
+  const Outcome both =
+      run("{ " HINDSIGHT_EXECUTABLE " " + record() + " & pid=$!; sleep 0.5; " + HINDSIGHT_EXECUTABLE " " +
+          record("--force") + "; echo second $?; kill -HUP $pid; wait $pid; echo first $?; }");
+  EXPECT_THAT(both.text, HasSubstr(path("t.trace") + ": another program is writing it\nsecond 3\n"));
+  EXPECT_THAT(both.text, HasSubstr("first 0\n"));
+  EXPECT_THAT(hindsight("verify " + path("t.trace")).text, HasSubstr("ends where the recording was stopped"));
+}
+
+TEST_F(CommandLine, ANameIsExpectedForATrace) {
+  EXPECT_EQ(hindsight("record --kernel " + path("kernel") + " -o ''").text,
+            "hindsight: --output: a file name expected (see hindsight record --help)\n");
+}
+
 TEST_F(CommandLine, ALimitOnFileSizesBelowTheCodeCacheDoesNotConcernTheTranslator) {
   const Outcome ran = run("ulimit -f 1000; exec " HINDSIGHT_EXECUTABLE " run --kernel " + path("kernel") +
                           " --memory 16M --input " + path("typed"));

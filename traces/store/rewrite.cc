@@ -13,6 +13,7 @@
 #include <map>
 #include <vector>
 
+#include "traces/store/lmdb_error.h"
 #include "traces/store/trace_reader.h"
 
 namespace hindsight::traces::store {
@@ -22,8 +23,6 @@ namespace {
 constexpr std::size_t kCommitBytes = std::size_t{64} << 20;
 /// More would make a record larger than a value may be.
 constexpr std::size_t kMostFootprints = 1000;
-
-std::string lmdb_message(int code) { return code > 0 ? std::strerror(code) : mdb_strerror(code); }
 
 MDB_val value_of(const Bytes& bytes) { return {bytes.size(), const_cast<std::byte*>(bytes.data())}; }
 
@@ -94,7 +93,7 @@ class NewFile final {
     return code == 0 ? mdb_txn_begin(env_, nullptr, 0, &transaction_) : code;
   }
   [[nodiscard]] Status status(int code) const {
-    if (code != 0) return error("{}: cannot write: {}", path_, lmdb_message(code));
+    if (code != 0) return error("{}: cannot write: {}", path_, lmdb_message(code, path_));
     return Done{};
   }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "traces/store/lmdb_error.h"
 #include "traces/store/trace_reader.h"
 
 namespace hindsight::traces::store {
@@ -16,8 +17,6 @@ namespace {
 
 /// Address space beyond the file's size; the map cannot grow while the pin is held.
 constexpr std::size_t kRoomToGrow = std::size_t{1} << 38;
-
-std::string lmdb_message(int code) { return code > 0 ? std::strerror(code) : mdb_strerror(code); }
 
 MDB_val value_of(const Bytes& bytes) { return {bytes.size(), const_cast<std::byte*>(bytes.data())}; }
 
@@ -51,10 +50,10 @@ Status TraceEditor::start(std::uint64_t transaction) {
   // TraceReaders of this process, of which LMDB knows nothing: it is as old as they are, so nothing that they
   // saw is overwritten while the editor lives. It needs LMDB's table of readers, and so its lock file.
   if (code == 0) code = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &pin_);
-  if (code != 0) return error("{}: cannot add to it: {}", path_, lmdb_message(code));
+  if (code != 0) return error("{}: cannot add to it: {}", path_, lmdb_message(code, path_));
   MDB_txn* opening = nullptr;
   code = mdb_txn_begin(env_, nullptr, 0, &opening);
-  if (code != 0) return error("{}: cannot add to it: {}", path_, lmdb_message(code));
+  if (code != 0) return error("{}: cannot add to it: {}", path_, lmdb_message(code, path_));
   for (std::size_t i = 0; i < kTables.size() && code == 0; ++i)
     code = mdb_dbi_open(opening, kTables[i].data(), 0, &tables_[i]);
   if (code == 0) {
@@ -62,7 +61,7 @@ Status TraceEditor::start(std::uint64_t transaction) {
   } else {
     mdb_txn_abort(opening);
   }
-  if (code != 0) return error("{}: cannot open its tables: {}", path_, lmdb_message(code));
+  if (code != 0) return error("{}: cannot open its tables: {}", path_, lmdb_message(code, path_));
   return Done{};
 }
 
@@ -159,7 +158,7 @@ Status TraceEditor::commit() {
   const int code = try_commit();
   writes_.clear();
   marks_.clear();
-  if (code != 0) return error("{}: cannot add to it: {}", path_, lmdb_message(code));
+  if (code != 0) return error("{}: cannot add to it: {}", path_, lmdb_message(code, path_));
   return Done{};
 }
 

@@ -4,12 +4,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "traces/store/lmdb_error.h"
 
 namespace hindsight::traces::store {
 namespace {
@@ -24,8 +25,6 @@ void add_write(std::vector<Write>& writes, std::size_t table, Bytes key, ValueKi
   Bytes value = seal(kTables[table], key, kind, raw);
   writes.push_back({table, std::move(key), std::move(value)});
 }
-
-std::string lmdb_message(int code) { return code > 0 ? std::strerror(code) : mdb_strerror(code); }
 
 std::size_t weight(const Event& event) { return 64 + event.payload.size() + 24 * event.pieces.size(); }
 
@@ -47,7 +46,7 @@ Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path
   if (code != 0) {
     mdb_env_close(env);
     ::close(descriptor);
-    return error("{}: cannot create: {}", path, lmdb_message(code));
+    return error("{}: cannot create: {}", path, lmdb_message(code, path));
   }
   std::unique_ptr<TraceWriter> writer(new TraceWriter(path, descriptor, env, options));
   if (const Status created = writer->create_tables(); !created) return created.failure();
@@ -88,7 +87,7 @@ Status TraceWriter::create_tables() {
       mdb_txn_abort(transaction);
     }
   }
-  if (code != 0) return error("{}: cannot create the tables: {}", path_, lmdb_message(code));
+  if (code != 0) return error("{}: cannot create the tables: {}", path_, lmdb_message(code, path_));
   return Done{};
 }
 
@@ -372,11 +371,15 @@ Status TraceWriter::commit(const std::vector<Write>& writes) {
     if (code == 0) code = try_commit(writes);
   }
   if (code == 0) return Done{};
-  // LMDB calls a write that stopped half-way an input/output error; usually the disk is full.
-  struct statvfs disk {};
-  const bool full = code == EIO && ::statvfs(path_.c_str(), &disk) == 0 &&
-                    std::uint64_t{disk.f_bavail} * disk.f_frsize < (std::uint64_t{1} << 20);
-  return error("{}: cannot write: {}", path_, lmdb_message(full ? ENOSPC : code));
+  return error("{}: cannot write: {}", path_, lmdb_message(code, path_));
+}
+
+bool is_being_written(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return false;
+  const bool written = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return written;
 }
 
 }  // namespace hindsight::traces::store

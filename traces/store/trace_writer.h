@@ -143,4 +143,7 @@ class TraceWriter final : public SnapshotSink {
   std::thread thread_;
 };
 
+/// Another program records into this file, or adds to it.
+[[nodiscard]] bool is_being_written(const std::string& path);
+
 }  // namespace hindsight::traces::store
