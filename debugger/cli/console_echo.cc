@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "debugger/cli/status_line.h"
+
 namespace hindsight::debugger::cli {
 
 using engine::port::Channel;
@@ -42,7 +44,8 @@ void ConsoleEcho::output(engine::port::Instant, Channel channel, std::span<const
 
 void ConsoleEcho::finish() {
   if (!terminal_ || !shown_) return;
-  write(std::exchange(in_line_, false) ? "\n\033[0m\033[?25h" : "\033[0m\033[?25h");
+  if (std::exchange(in_line_, false)) write("\n");
+  if (understands_sequences(STDOUT_FILENO)) write("\033[0m\033[?25h");
   shown_ = in_line_ = false;
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <utility>
 
 namespace hindsight::debugger::cli {
 
@@ -11,19 +11,12 @@ Progress::Progress(std::string label, Icount total, bool guest_output_on_stdout,
     : label_(std::move(label)),
       total_(total),
       first_(first),
-      shown_(isatty(STDERR_FILENO) != 0 && !(guest_output_on_stdout && isatty(STDOUT_FILENO) != 0)),
+      shown_(!guest_output_on_stdout || isatty(STDOUT_FILENO) == 0),
       start_(std::chrono::steady_clock::now()),
       last_(start_) {}
 
-Progress::~Progress() { clear(); }
-
-void Progress::clear() {
-  if (line_open_) std::fputs("\r\033[K", stderr);
-  line_open_ = false;
-}
-
 void Progress::update(Icount now) {
-  if (!shown_) return;
+  if (!shown_ || !line_.visible()) return;
   const auto time = std::chrono::steady_clock::now();
   if (time - last_ < std::chrono::milliseconds(200)) return;
   last_ = time;
@@ -35,9 +28,7 @@ void Progress::update(Icount now) {
     const double share = done / static_cast<double>(total_ - first_);
     line += fmt::format(", {:.0f} %, about {:.0f} s left", 100 * share, seconds * (1 - share) / share);
   }
-  fmt::print(stderr, "\r\033[K{}", line);
-  std::fflush(stderr);
-  line_open_ = true;
+  line_.show(std::move(line));
 }
 
 }  // namespace hindsight::debugger::cli

@@ -1,5 +1,5 @@
-// How far a long command has come, as one line on a terminal's standard error that is written over and over.
-// Silent when standard error is no terminal, or when the guest's own output shares it.
+// How far a long command has come, as a status line. Silent also when the guest's own output shares the
+// terminal.
 // The main thread. Reads the host's clock; nothing of it reaches the guest.
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "debugger/cli/status_line.h"
 #include "engine/base/types.h"
 
 namespace hindsight::debugger::cli {
@@ -15,18 +16,15 @@ class Progress final {
  public:
   /// `total` is where the work ends (maximal: unknown), `first` where it begins.
   Progress(std::string label, Icount total, bool guest_output_on_stdout, Icount first = {});
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
   void update(Icount now);
   /// Takes the line away.
-  void clear();
+  void clear() { line_.clear(); }
 
  private:
   std::string label_;
   Icount total_, first_;
-  bool shown_;
-  bool line_open_ = false;
+  const bool shown_;
+  StatusLine line_;
   std::chrono::steady_clock::time_point start_, last_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "debugger/cli/console_echo.h"
@@ -85,7 +86,8 @@ Played play_trace(const std::string& path, const ReplayCommandOptions& options, 
   replaying.stop_at = traced ? traced->from : Icount(options.stop_at);
   replaying.check_interval = options.verify_every;
   replaying.progress = [&](Instant now) {
-    if (hooks.progress) hooks.progress(now.icount, (*trace)->progress().at.icount);
+    if (hooks.progress)
+      hooks.progress(now.icount, std::min(replaying.stop_at, (*trace)->progress().at.icount));
   };
   const auto start = std::chrono::steady_clock::now();
   const auto result = replay::play::replay_machine(machine, player, **trace, replaying);

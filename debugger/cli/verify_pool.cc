@@ -77,7 +77,6 @@ Verdict verdict_of(const std::string& trace, const Played& played) {
 VerifyPool::VerifyPool(std::vector<std::string> traces, const VerifyOptions& options)
     : traces_(std::move(traces)),
       options_(options),
-      on_terminal_(isatty(STDERR_FILENO) != 0),
       jobs_(traces_.size()),
       verdicts_(traces_.size()),
       wake_(eventfd(0, EFD_CLOEXEC)) {
@@ -109,12 +108,12 @@ const std::vector<Verdict>& VerifyPool::run(const std::function<void(const Verdi
       return told < jobs_.size() && jobs_[told].state == Job::State::done;
     };
     for (; next_done(); ++told) {
-      clear_progress();
+      status_.clear();
       if (verdicts_[told].kind != Verdict::Kind::not_run) done(verdicts_[told]);
     }
     show_progress();
   }
-  clear_progress();
+  status_.clear();
   return verdicts_;
 }
 
@@ -221,7 +220,7 @@ void VerifyPool::stop_late(bool all) {
 }
 
 void VerifyPool::show_progress() {
-  if (!on_terminal_) return;
+  if (!status_.visible()) return;
   std::size_t finished = 0;
   std::string running;
   {
@@ -236,16 +235,7 @@ void VerifyPool::show_progress() {
       running += fmt::format(", {} {:.0f} %", traces_[i], 100 * share);
     }
   }
-  std::string line = fmt::format("{} of {} done{}", finished, jobs_.size(), running);
-  if (line.size() > 79) line.resize(79);
-  fmt::print(stderr, "\r\033[K{}", line);
-  std::fflush(stderr);
-  line_open_ = true;
-}
-
-void VerifyPool::clear_progress() {
-  if (line_open_) std::fputs("\r\033[K", stderr);
-  line_open_ = false;
+  status_.show(fmt::format("{} of {} done{}", finished, jobs_.size(), running));
 }
 
 }  // namespace hindsight::debugger::cli

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "debugger/cli/commands.h"
+#include "debugger/cli/status_line.h"
 #include "debugger/cli/verify_report.h"
 #include "engine/base/types.h"
 
@@ -48,18 +49,16 @@ class VerifyPool final {
   /// Asks those to stop that are over their time, or all.
   void stop_late(bool all);
   void show_progress();
-  void clear_progress();
 
   const std::vector<std::string> traces_;
   const VerifyOptions& options_;
-  const bool on_terminal_;
   std::mutex mutex_;
   std::vector<Job> jobs_;          // guarded by mutex_
   std::vector<Verdict> verdicts_;  // the worker's until its job is done
   std::size_t next_ = 0;           // guarded by mutex_
   bool interrupted_ = false;       // guarded by mutex_
   int wake_;                       ///< an eventfd: a job is done
-  bool line_open_ = false;
+  StatusLine status_;
   std::vector<std::thread> workers_;
 };
 

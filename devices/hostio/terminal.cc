@@ -66,6 +66,11 @@ void install_restore_handlers() {
   }
 }
 
+bool understands_sequences() {
+  const char* kind = std::getenv("TERM");
+  return kind != nullptr && std::string_view(kind) != "dumb";
+}
+
 }  // namespace
 
 Terminal::Terminal(int in_fd, int out_fd, std::function<void()> on_quit)
@@ -78,7 +83,7 @@ Terminal::Terminal(int in_fd, int out_fd, std::function<void()> on_quit)
   raw.c_oflag |= OPOST;  // the guest's line feeds and our own messages still start at the left
   if (tcsetattr(in_fd_, TCSANOW, &raw) != 0) return;
   raw_fd = in_fd_;
-  shown_fd = isatty(out_fd_) != 0 ? out_fd_ : -1;
+  shown_fd = isatty(out_fd_) != 0 && understands_sequences() ? out_fd_ : -1;
   raw_ = true;
   install_restore_handlers();
 }
