@@ -72,9 +72,21 @@ struct RerunOptions {
 struct PackOptions {
   std::string trace, output;
   bool force = false;
-  std::string from = "begin", to = "end";
   std::string snapshots = "keep";  ///< "none", "keep" or "every=N"
-  bool strip = false;
+  std::string engine = "jit";
+};
+
+struct TrimOptions : PackOptions {
+  std::string from = "begin", to = "end";
+};
+
+struct StripOptions {
+  std::string trace, output;
+  bool force = false;
+  bool disk = false, network = false, typed = false;  ///< none: all
+  bool same_console = false;
+  std::uint64_t trials = 2000;
+  std::string snapshots = "keep";  ///< as of PackOptions
   std::string engine = "jit";
 };
 
@@ -181,8 +193,12 @@ int verify_command(const VerifyOptions& options);
 int rerun_command(const RerunOptions& options);
 /// The N of "every=N", at least 1, or nothing.
 [[nodiscard]] std::optional<std::uint64_t> snapshots_every(const std::string& text);
-/// Writes a trace again, as small as it can be, or a part of it.
+/// Writes a trace again, as small as it can be.
 int pack_command(const PackOptions& options);
+/// Writes a part of a trace as a trace of its own.
+int trim_command(const TrimOptions& options);
+/// Records a trace anew with other contents in place of its user's data.
+int strip_command(const StripOptions& options);
 /// Makes a trace smaller where it lies.
 int gc_command(const GcOptions& options);
 /// Checks the facts that are stated of a trace and prints a line for each.

@@ -262,9 +262,17 @@ int dispatch(int argc, char** argv) {
   rerun->get_option("--digest-every")->default_str("the trace's");
   add_engine(*rerun, rerunning.run.engine);
   PackOptions packing;
-  auto* pack = app.add_subcommand("pack", "write a trace again, smaller, or a part of it");
+  auto* pack = app.add_subcommand("pack", "write a trace again, as small as it can be");
   add_pack(*pack, packing);
   add_engine(*pack, packing.engine);
+  TrimOptions trimming;
+  auto* trim = app.add_subcommand("trim", "cut a trace to the part between two positions");
+  add_trim(*trim, trimming);
+  add_engine(*trim, trimming.engine);
+  StripOptions stripping;
+  auto* strip = app.add_subcommand("strip", "take the user's data out of a trace that still replays");
+  add_strip(*strip, stripping);
+  add_engine(*strip, stripping.engine);
   GcOptions collecting;
   auto* gc = app.add_subcommand("gc", "make a trace smaller where it lies, without a replay");
   add_gc(*gc, collecting);
@@ -402,6 +410,8 @@ int dispatch(int argc, char** argv) {
   if (*expect) return expect_command(expecting);
   if (*rerun) return rerun_command(rerunning);
   if (*pack) return pack_command(packing);
+  if (*trim) return trim_command(trimming);
+  if (*strip) return strip_command(stripping);
   if (*gc) return gc_command(collecting);
   if (*query) return query_command(asking);
   if (*explain) return explain_command(explaining);

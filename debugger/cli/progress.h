@@ -28,4 +28,19 @@ class Progress final {
   std::chrono::steady_clock::time_point start_, last_;
 };
 
+/// The same for a search by trials.
+class TrialProgress final {
+ public:
+  /// At most `most` of them, give or take a few; each on the way to `end`.
+  TrialProgress(std::uint64_t most, Icount end);
+  /// The way is known to hold up to `holds`.
+  void update(std::uint64_t trial, Icount holds);
+
+ private:
+  std::uint64_t most_;
+  Icount end_;
+  StatusLine line_;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
 }  // namespace hindsight::debugger::cli

@@ -73,14 +73,32 @@ void add_pack(CLI::App& command, PackOptions& options) {
   command.add_option("trace", options.trace, "the trace")->required();
   command.add_option("-o,--output", options.output, "the trace to write")->required();
   command.add_flag("--force", options.force, "replace an existing trace");
+  add_snapshots(command, options.snapshots, "none, keep, or every=N (instructions)");
+}
+
+void add_trim(CLI::App& command, TrimOptions& options) {
+  add_pack(command, options);
   command
       .add_option("--from", options.from,
                   "begin there, with a snapshot: an icount, N%, begin, mark:NAME or event:N")
       ->capture_default_str();
   command.add_option("--to", options.to, "end there: an icount, N%, end, mark:NAME or event:N")
       ->capture_default_str();
+}
+
+void add_strip(CLI::App& command, StripOptions& options) {
+  command.add_option("trace", options.trace, "the trace")->required();
+  command.add_option("-o,--output", options.output, "the trace to write")->required();
+  command.add_flag("--force", options.force, "replace an existing trace");
+  command.add_flag("--disk", options.disk, "replace what was read from the disk; all kinds by default");
+  command.add_flag("--network", options.network, "replace what frames brought");
+  command.add_flag("--typed", options.typed, "replace what was typed");
+  command.add_flag("--same-console", options.same_console,
+                   "keep what the consoles showed as it is, and what that takes");
+  command.add_option("--trials", options.trials, "how often the machine may be run to find out")
+      ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
+      ->capture_default_str();
   add_snapshots(command, options.snapshots, "none, keep, or every=N (instructions)");
-  command.add_flag("--strip", options.strip, "leave out the files' names, marks and notes");
 }
 
 void add_gc(CLI::App& command, GcOptions& options) {

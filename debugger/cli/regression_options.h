@@ -12,6 +12,8 @@ void add_verify(CLI::App& command, VerifyOptions& options);
 void add_expect(CLI::App& command, ExpectOptions& options);
 void add_rerun(CLI::App& command, RerunOptions& options);
 void add_pack(CLI::App& command, PackOptions& options);
+void add_trim(CLI::App& command, TrimOptions& options);
+void add_strip(CLI::App& command, StripOptions& options);
 void add_gc(CLI::App& command, GcOptions& options);
 
 }  // namespace hindsight::debugger::cli

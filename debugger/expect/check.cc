@@ -84,6 +84,35 @@ std::optional<std::string_view> find(const ConsoleFact& fact, std::string_view c
   return std::nullopt;
 }
 
+/// "" where the fact holds of what the consoles show.
+std::string found_in(const std::vector<std::string>& consoles, const ConsoleFact& fact) {
+  for (const std::string& console : consoles) {
+    const auto line = find(fact, console);
+    if (!line) continue;
+    return fact.shown ? std::string() : fmt::format("the console shows \"{}\"", shortened(*line));
+  }
+  if (!fact.shown) return std::string();
+  std::string_view last;
+  std::size_t bytes = 0;
+  for (const std::string& console : consoles) {
+    bytes += console.size();
+    const std::size_t end = console.find_last_not_of('\n');
+    if (end != std::string::npos) last = line_at(console, end);
+  }
+  return fmt::format("not in the {} bytes that the console shows, which end with \"{}\"", bytes,
+                     shortened(last));
+}
+
+std::string found_in(const std::vector<std::string>& consoles, const NoOopsFact& /*fact*/) {
+  for (const std::string& console : consoles) {
+    std::size_t first = std::string::npos;
+    for (const std::string_view word : kOops) first = std::min(first, console.find(word));
+    if (first != std::string::npos)
+      return fmt::format("the console shows \"{}\"", shortened(line_at(console, first)));
+  }
+  return std::string();
+}
+
 class Checker final {
  public:
   Checker(const std::string& path, const replay::timeline::MachineFactory& machines,
@@ -104,32 +133,12 @@ class Checker final {
 
   Finding operator()(const ConsoleFact& fact) {
     if (const Status read = load_consoles(); !read) return read.failure();
-    for (const std::string& console : *consoles_) {
-      const auto line = find(fact, console);
-      if (!line) continue;
-      return fact.shown ? std::string() : fmt::format("the console shows \"{}\"", shortened(*line));
-    }
-    if (!fact.shown) return std::string();
-    std::string_view last;
-    std::size_t bytes = 0;
-    for (const std::string& console : *consoles_) {
-      bytes += console.size();
-      const std::size_t end = console.find_last_not_of('\n');
-      if (end != std::string::npos) last = line_at(console, end);
-    }
-    return fmt::format("not in the {} bytes that the console shows, which end with \"{}\"", bytes,
-                       shortened(last));
+    return found_in(*consoles_, fact);
   }
 
-  Finding operator()(const NoOopsFact&) {
+  Finding operator()(const NoOopsFact& fact) {
     if (const Status read = load_consoles(); !read) return read.failure();
-    for (const std::string& console : *consoles_) {
-      std::size_t first = std::string::npos;
-      for (const std::string_view word : kOops) first = std::min(first, console.find(word));
-      if (first != std::string::npos)
-        return fmt::format("the console shows \"{}\"", shortened(line_at(console, first)));
-    }
-    return std::string();
+    return found_in(*consoles_, fact);
   }
 
   Finding operator()(const EndFact& fact) {
@@ -286,6 +295,16 @@ Result<std::vector<FactResult>> check_facts(const std::string& trace, const std:
     results.push_back({fact.line, fact.text, found.empty(), found});
   }
   return results;
+}
+
+bool hold_of_consoles(const std::vector<Fact>& facts, const std::vector<std::string>& consoles) {
+  return std::ranges::all_of(facts, [&](const Fact& fact) {
+    if (const auto* console = std::get_if<ConsoleFact>(&fact.what))
+      return found_in(consoles, *console).empty();
+    if (const auto* no_oops = std::get_if<NoOopsFact>(&fact.what))
+      return found_in(consoles, *no_oops).empty();
+    return true;
+  });
 }
 
 }  // namespace hindsight::debugger::expect

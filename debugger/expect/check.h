@@ -30,4 +30,8 @@ Result<std::vector<FactResult>> check_facts(const std::string& trace, const std:
                                             const replay::timeline::MachineFactory& machines,
                                             const CheckOptions& options);
 
+/// Whether the facts about consoles hold of these texts, in which \n alone ends a line; others are not looked
+/// at.
+[[nodiscard]] bool hold_of_consoles(const std::vector<Fact>& facts, const std::vector<std::string>& consoles);
+
 }  // namespace hindsight::debugger::expect

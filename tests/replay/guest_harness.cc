@@ -168,17 +168,22 @@ Words GuestTest::record(const std::string& trace, const std::string& append, con
   return words;
 }
 
-Words GuestTest::full_machine() {
-  std::filesystem::copy_file(guest("DISK"), path("disk.img"),
-                             std::filesystem::copy_options::overwrite_existing);
+unsigned GuestTest::serve(const std::string& folder) {
   for (unsigned i = 0; server_ == nullptr && i < 20; ++i) {
     port_ = 20000 + (static_cast<unsigned>(getpid()) * 20 + i) % 12000;
     const std::string address = fmt::format("127.0.0.1:{}", port_);
-    server_ = std::make_unique<Process>(
-        Words{guest("BUSYBOX"), "httpd", "-f", "-v", "-p", address, "-h", guest("WWW")});
+    server_ =
+        std::make_unique<Process>(Words{guest("BUSYBOX"), "httpd", "-f", "-v", "-p", address, "-h", folder});
     // A taken port makes it end at once.
     if (server_->wait_for("bind", std::chrono::seconds(1))) server_.reset();
   }
+  return port_;
+}
+
+Words GuestTest::full_machine() {
+  std::filesystem::copy_file(guest("DISK"), path("disk.img"),
+                             std::filesystem::copy_options::overwrite_existing);
+  serve(guest("WWW"));
   return {"--disk", path("disk.img"), "--net", "user"};
 }
 

@@ -71,6 +71,8 @@ class GuestTest : public testing::Test {
                                                 const std::vector<std::string>& more = {}) const;
   /// Options for the guest's full mode: disk, network, and a web server that runs until the test ends.
   [[nodiscard]] std::vector<std::string> full_machine();
+  /// A web server for `folder` that runs until the test ends; its port on 10.0.2.2.
+  unsigned serve(const std::string& folder);
   /// The command line for it.
   [[nodiscard]] std::string full_append() const;
   /// A console script that types `line` at the shell's prompt.

@@ -272,8 +272,15 @@ class Pack : public Regress {
     ASSERT_EQ(hindsight({"snapshot", "--every", "100000", path("a.trace")}).code, 0);
     ASSERT_EQ(hindsight({"mark", "--at", "200000", path("a.trace"), "middle", "a note"}).code, 0);
   }
+  Outcome trim(const std::vector<std::string>& more) const {
+    std::vector<std::string> words{"trim", path("a.trace"), "-o", path("p.hst"), "--force"};
+    words.insert(words.end(), more.begin(), more.end());
+    return hindsight(words);
+  }
   std::string info() const { return hindsight({"info", path("p.hst")}).text; }
 };
+
+class Trim : public Pack {};
 
 TEST_F(Pack, APackedTraceIsSmallerAndTheSame) {
   const Outcome packed = pack();
@@ -290,10 +297,10 @@ TEST_F(Pack, APackedTraceIsSmallerAndTheSame) {
   EXPECT_EQ(hindsight({"diff", path("p.hst"), kGolden}).code, 0);
 }
 
-TEST_F(Pack, AnEndIsATraceThatBeginsThereAndEndsAsTheWholeDoes) {
-  const Outcome packed = pack({"--from", "mark:middle", "--snapshots", "none"});
-  EXPECT_EQ(packed.code, 0) << packed.text;
-  EXPECT_THAT(packed.text, HasSubstr("p.hst: "));
+TEST_F(Trim, AnEndIsATraceThatBeginsThereAndEndsAsTheWholeDoes) {
+  const Outcome trimmed = trim({"--from", "mark:middle", "--snapshots", "none"});
+  EXPECT_EQ(trimmed.code, 0) << trimmed.text;
+  EXPECT_THAT(trimmed.text, HasSubstr("p.hst: "));
   EXPECT_THAT(info(),
               AllOf(HasSubstr("branch of     a.trace at icount 200000\n"), HasSubstr("mark          middle"),
                     HasSubstr("snapshots     1, from icount 200000 to 200000\n")));
@@ -302,23 +309,11 @@ TEST_F(Pack, AnEndIsATraceThatBeginsThereAndEndsAsTheWholeDoes) {
   EXPECT_EQ(same.code, 0) << same.text;
   // A part of the part, and all of it again.
   ASSERT_EQ(
-      hindsight({"pack", path("p.hst"), "-o", path("q.hst"), "--from", "250000", "--to", "300000"}).code, 0);
+      hindsight({"trim", path("p.hst"), "-o", path("q.hst"), "--from", "250000", "--to", "300000"}).code, 0);
   EXPECT_THAT(hindsight({"verify", path("q.hst")}).text, HasSubstr(": ok: 50,000 instructions replayed"));
   ASSERT_EQ(hindsight({"pack", path("q.hst"), "-o", path("r.hst")}).code, 0);
   EXPECT_THAT(hindsight({"verify", path("r.hst")}).text, HasSubstr(": ok: 50,000 instructions replayed"));
   EXPECT_THAT(hindsight({"info", path("r.hst")}).text, HasSubstr("branch of     p.hst at icount 250000\n"));
-}
-
-TEST_F(Pack, StrippedItNamesNoFilesAndHasNoNotesAndSaysWhatStays) {
-  const Outcome packed = pack({"--strip"});
-  EXPECT_EQ(packed.code, 0);
-  EXPECT_THAT(packed.text,
-              HasSubstr("since a replay needs it: kernel, RAM disk and command line, 4 bytes typed, "
-                        "0 sectors of the disk, 0 network frames"));
-  EXPECT_THAT(info(), AllOf(Not(HasSubstr("mark          ")), HasSubstr("kernel        kernel (")));
-  EXPECT_THAT(contents(path("a.trace")), HasSubstr("a note"));
-  EXPECT_THAT(contents(path("p.hst")), Not(HasSubstr("a note")));
-  expect_verified(path("p.hst"));
 }
 
 TEST_F(Pack, SnapshotsAreLeftOutOrTakenElsewhere) {
@@ -330,20 +325,25 @@ TEST_F(Pack, SnapshotsAreLeftOutOrTakenElsewhere) {
   EXPECT_EQ(pack({"--snapshots", "every=0"}).code, 2);
 }
 
-TEST_F(Pack, ABeginningIsATraceThatEndsThere) {
-  EXPECT_EQ(pack({"--to", "150000"}).code, 0);
+TEST_F(Trim, ABeginningIsATraceThatEndsThere) {
+  EXPECT_EQ(trim({"--to", "150000"}).code, 0);
   const Outcome verified = hindsight({"verify", path("p.hst")});
   EXPECT_THAT(verified.text, HasSubstr(": ok: 150,000 instructions replayed"));
   EXPECT_THAT(info(), AllOf(HasSubstr("snapshots     1, from icount 100000 to 100000\n"),
                             Not(HasSubstr("mark          middle")), HasSubstr("(limit reached)")));
 }
 
-TEST_F(Pack, WhatCannotBeDoneIsOneLineAndLeavesNothing) {
-  EXPECT_THAT(pack({"--to", "begin"}).text, HasSubstr("--to: a position after 0 expected, found 0\n"));
-  EXPECT_THAT(pack({"--from", "50%", "--to", "10%"}).text,
+TEST_F(Trim, WhatIsNoPartOfTheTraceIsRefused) {
+  EXPECT_THAT(trim({"--to", "begin"}).text, HasSubstr("--to: a position after 0 expected, found 0\n"));
+  EXPECT_THAT(trim({"--from", "50%", "--to", "10%"}).text,
               HasSubstr("--to: a position after 170688 expected"));
-  EXPECT_THAT(pack({"--from", "mark:x"}).text, HasSubstr("--from: there is no mark \"x\"\n"));
-  EXPECT_THAT(pack({"--to", "mark:x"}).text, HasSubstr("there is no mark \"x\"\n"));
+  EXPECT_THAT(trim({"--from", "mark:x"}).text, HasSubstr("--from: there is no mark \"x\"\n"));
+  EXPECT_THAT(trim({"--to", "mark:x"}).text, HasSubstr("there is no mark \"x\"\n"));
+  EXPECT_FALSE(fs::exists(path("p.hst")));
+}
+
+TEST_F(Pack, WhatCannotBeDoneIsOneLineAndLeavesNothing) {
+  EXPECT_EQ(pack({"--from", "mark:middle"}).code, 2);
   EXPECT_EQ(hindsight({"pack", path("a.trace"), "-o", path("a.trace"), "--force"}).code, 3);
   write_diverging("x.trace");
   const Outcome diverged = hindsight({"pack", path("x.trace"), "-o", path("p.hst")});
@@ -354,9 +354,9 @@ TEST_F(Pack, WhatCannotBeDoneIsOneLineAndLeavesNothing) {
   EXPECT_FALSE(fs::exists(path("p.hst.packing")));
 }
 
-TEST_F(Pack, ARecordingThatItsUserStoppedStillSaysSo) {
+TEST_F(Trim, ARecordingThatItsUserStoppedStillSaysSo) {
   copy_trace(kGolden, path("whole.trace"), [](auto&, auto&) {});
-  ASSERT_EQ(hindsight({"pack", path("whole.trace"), "-o", path("half.trace"), "--to", "170000"}).code, 0);
+  ASSERT_EQ(hindsight({"trim", path("whole.trace"), "-o", path("half.trace"), "--to", "170000"}).code, 0);
   ASSERT_EQ(hindsight({"pack", path("half.trace"), "-o", path("again.trace")}).code, 0);
   EXPECT_THAT(hindsight({"verify", path("again.trace")}).text,
               HasSubstr(": ok: 170,000 instructions replayed"));
