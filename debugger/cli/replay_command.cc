@@ -8,6 +8,7 @@
 
 #include "debugger/cli/console_echo.h"
 #include "debugger/cli/figures.h"
+#include "debugger/cli/host_file.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/progress.h"
 #include "debugger/cli/stop_signals.h"
@@ -120,7 +121,7 @@ int replay_command(const ReplayCommandOptions& options) {
     if (machine != nullptr) signals.emplace(*machine);
   };
   hooks.progress = [&](Icount now, Icount total) {
-    if (!progress) progress.emplace(options.traces.front(), total, true, now);
+    if (!progress) progress.emplace(base_name(options.traces.front()), total, true, now);
     progress->update(now);
   };
   const Played played = play_trace(options.traces.front(), options, hooks);
