@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 
+#include "engine/base/check.h"
 #include "engine/guest/x86/fp_x87_host.h"
 
 namespace hindsight::engine::guest::x86::fp {
@@ -84,7 +85,9 @@ Real divide(const Real& a, const Real& b) {
 
 /// |value| as a fraction of 2^128; value < 1.
 Wide fraction(const Real& v) {
+  if (v.mantissa == 0) return 0;  // whatever its exponent
   const int shift = -1 - v.exponent;
+  CHECK(shift >= 0, "a fraction expected, found the exponent {}", v.exponent);
   return shift < 128 ? v.mantissa >> shift : 0;
 }
 
@@ -346,6 +349,7 @@ Real arctangent(const Real& small, const Real& large) {
   if (distance <= 6) {
     const auto n = static_cast<std::uint64_t>(small.mantissa >> 64) >> distance;
     const auto d = static_cast<std::uint64_t>(large.mantissa >> 64);
+    CHECK(d != 0, "a normalised divisor expected");
     index = static_cast<unsigned>((Wide{n} * 16 + d / 2) / d);
   }
   Real w;

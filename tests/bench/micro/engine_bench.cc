@@ -132,7 +132,8 @@ void copy_by_rep_movsq(benchmark::State& state) {
   bare.write(BareMachine::kCode, kCopy);
   bare.cpu().gpr[x86::kR12] = BareMachine::kData + 16;
   bare.cpu().gpr[x86::kR13] = BareMachine::kData + 0x20010;
-  for (auto _ : state) benchmark::DoNotOptimize(bare.run_for(kRounds * (kElements + kOthers)));
+  for ([[maybe_unused]] auto _ : state)
+    benchmark::DoNotOptimize(bare.run_for(kRounds * (kElements + kOthers)));
   count(state, kRounds * kElements * 8);
 }
 BENCHMARK(copy_by_rep_movsq);
