@@ -177,14 +177,10 @@ class ReplaySession final : public Session {
     return some;
   }
   Result<Activity> activity(Position from, Position to) override {
-    const Position here = now();
     Landmarks landmarks;
     if (const auto entry = kernel_.resolve("entry_SYSCALL_64")) landmarks.system_call = *entry;
     if (const auto entry = kernel_.resolve("__switch_to")) landmarks.context_switch = *entry;
-    Result<Activity> gathered = gather_activity(*timeline_, landmarks, from, to);
-    if (now() == here && !debug().has_begun()) return gathered;
-    if (const auto back = timeline_->seek(here); !back) return back.failure();
-    return gathered;
+    return gather_activity(*timeline_, landmarks, from, to);
   }
   Result<std::vector<Hit>> hits(const std::vector<Condition>& conditions, Position from, Position to,
                                 std::size_t most) override {

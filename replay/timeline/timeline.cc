@@ -138,9 +138,12 @@ class Timeline::Impl final {
     bool interrupted = false;
     const Result<std::optional<Hit>> hit = last_hit(conditions, until, start, interrupted);
     if (!hit) return hit.failure();
-    const Result<Move> moved = seek(interrupted ? start : *hit ? (*hit)->before : until, !interrupted);
+    if (interrupted) {
+      if (const Status back = stand_at(start); !back) return back.failure();
+      return Move{Arrival::interrupted, {}};
+    }
+    const Result<Move> moved = seek(*hit ? (*hit)->before : until, true);
     if (!moved || moved->arrival == Arrival::interrupted) return moved;
-    if (interrupted) return Move{Arrival::interrupted, {}};
     if (*hit) return Move{Arrival::hit, *hit};
     return Move{until == first_ ? Arrival::begin : Arrival::reached, {}};
   }
@@ -177,13 +180,22 @@ class Timeline::Impl final {
     for (std::size_t i = 0; i < runner_count_.load(); ++i) runners_[i]->interrupt();
   }
 
+  /// Comes back to a position: who interrupts again and again finds the cursor where it is promised to be.
+  Status stand_at(Position at) {
+    Result<RunEnd> ended = RunEnd::interrupted;
+    while (ended && *ended == RunEnd::interrupted) {
+      runner().clear_interrupt();
+      ended = runner().seek(at, false);
+    }
+    if (!ended) return ended.failure();
+    ladder_.set_cursor(at);
+    return Done{};
+  }
+
   /// Comes to a position again, where the machine stopped between two.
   Result<Move> settle(Arrival arrival) {
-    runner().clear_interrupt();
-    if (runner().machine().debug().has_begun()) {
-      const Result<RunEnd> ended = runner().seek(now(), false);
-      if (!ended) return ended.failure();
-    }
+    if (runner().machine().debug().has_begun())
+      if (const Status stands = stand_at(now()); !stands) return stands.failure();
     ladder_.set_cursor(now());
     return Move{arrival, {}};
   }
@@ -268,8 +280,7 @@ Status Timeline::scan(const std::vector<Condition>& conditions, Position from, P
   bool interrupted = false;
   const Status scanned = impl_->scan(conditions, from, to, visit, interrupted);
   if (!scanned) return scanned;
-  const Result<Move> back = impl_->seek(here, false);
-  if (!back) return back.failure();
+  if (const Status back = impl_->stand_at(here); !back) return back.failure();
   if (interrupted) return error("interrupted");
   return Done{};
 }
@@ -280,8 +291,7 @@ Result<std::optional<Hit>> Timeline::last_hit(const std::vector<Condition>& cond
   bool interrupted = false;
   Result<std::optional<Hit>> hit = impl_->last_hit(conditions, from, to, interrupted);
   if (!hit) return hit;
-  const Result<Move> back = impl_->seek(here, false);
-  if (!back) return back.failure();
+  if (const Status back = impl_->stand_at(here); !back) return back.failure();
   if (interrupted) return error("interrupted");
   return hit;
 }
@@ -289,9 +299,9 @@ Result<std::optional<Hit>> Timeline::last_hit(const std::vector<Condition>& cond
 Status Timeline::observe(const engine::port::Interests& interests, Position from, Position to,
                          const OnlookerFactory& make, const std::function<bool(Onlooker&)>& done) {
   const Position here = now();
-  if (const Status observed = impl_->observe(interests, from, to, make, done); !observed) return observed;
-  const Result<Move> back = impl_->seek(here, false);
-  return back ? Status(Done{}) : Status(back.failure());
+  const Status observed = impl_->observe(interests, from, to, make, done);
+  const Status back = impl_->stand_at(here);
+  return observed ? back : observed;
 }
 
 void Timeline::interrupt() { impl_->interrupt(); }

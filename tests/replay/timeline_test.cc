@@ -5,13 +5,16 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <bitset>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "debugger/cli/machine_builder.h"
 #include "replay/record/state_digest.h"
 #include "replay/timeline/scan.h"
+#include "replay/timeline/survey.h"
 #include "tests/replay/guest_harness.h"
 #include "traces/schema/cpu_x86.capnp.h"
 
@@ -314,6 +317,157 @@ TEST_F(TimelineOfABoot, ASearchThatLeavesStretchesOutFindsWhatAReplayOfAllFinds)
     EXPECT_EQ(expected.size(), conditions.size());
     EXPECT_EQ(found, expected);
   }
+}
+
+/// Interrupts from the middle of a search on, again and again as an impatient user does, until it goes out of
+/// scope.
+class Impatience final {
+ public:
+  explicit Impatience(Timeline& line)
+      : thread_([this, &line] {
+          while (!over_) {
+            if (begun_) line.interrupt();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          }
+        }) {}
+  ~Impatience() {
+    over_ = true;
+    thread_.join();
+  }
+  Impatience(const Impatience&) = delete;
+  Impatience& operator=(const Impatience&) = delete;
+  /// The search is in its middle; any thread.
+  void begin() { begun_ = true; }
+
+ private:
+  std::atomic<bool> begun_{false}, over_{false};
+  std::thread thread_;
+};
+
+Condition every_interrupt() {
+  Condition interrupts;
+  interrupts.delivery =
+      timeline::DeliveryStop{.interrupts = true, .exceptions = false, .vectors = all_vectors()};
+  return interrupts;
+}
+
+constexpr int kMiddle = 20;  ///< hits or deliveries, of some fifty
+
+TEST_F(TimelineOfABoot, AScanThatIsInterruptedMovesNothingAndAskedAgainFindsEverything) {
+  const auto all = [](Timeline& line, const Condition& condition, std::vector<Position>& found) {
+    return line.scan({condition}, line.first(), line.last(), [&](const Hit& hit) {
+      found.push_back(hit.before);
+      return true;
+    });
+  };
+  auto line = open(2), other = open(1);
+  moved(line->seek(at(350'000'123)));
+  const std::string state = digest(line);
+  std::vector<Position> some, found, expected;
+  ASSERT_TRUE(all(*other, every_interrupt(), expected));
+  ASSERT_GT(expected.size(), 2U * kMiddle);
+  {
+    std::atomic<int> seen = 0;
+    Impatience impatience(*line);
+    Condition counting = every_interrupt();
+    counting.when = [&](engine::port::Machine&) {
+      if (++seen == kMiddle) impatience.begin();
+      return true;
+    };
+    const Status scanned = all(*line, counting, some);
+    ASSERT_FALSE(scanned);
+    EXPECT_EQ(scanned.failure().message, "interrupted");
+    EXPECT_EQ(line->now(), at(350'000'123));
+  }
+  EXPECT_LT(some.size(), expected.size());
+  EXPECT_EQ(digest(line), state);
+  ASSERT_TRUE(all(*line, every_interrupt(), found));
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(digest(line), state);
+}
+
+TEST_F(TimelineOfABoot, ASearchForTheLastHitThatIsInterruptedMovesNothingAndAskedAgainFindsIt) {
+  auto line = open(2);
+  moved(line->seek(at(350'000'123)));
+  const std::string state = digest(line);
+  std::optional<Position> last;
+  ASSERT_TRUE(line->scan({every_interrupt()}, line->first(), at(250'000'000), [&](const Hit& hit) {
+    last = hit.before;
+    return true;
+  }));
+  ASSERT_TRUE(last);
+  for (const bool backward : {false, true}) {
+    Impatience impatience(*line);
+    Condition none = every_interrupt();
+    none.when = [&](engine::port::Machine&) {
+      impatience.begin();
+      return false;
+    };
+    if (backward) {
+      EXPECT_EQ(moved(line->run_backward({none}, line->first())).arrival, Arrival::interrupted);
+    } else {
+      const auto hit = line->last_hit({none}, line->first(), line->now());
+      ASSERT_FALSE(hit);
+      EXPECT_EQ(hit.failure().message, "interrupted");
+    }
+    EXPECT_EQ(line->now(), at(350'000'123));
+  }
+  EXPECT_EQ(digest(line), state);
+  Condition early = every_interrupt();
+  early.when = [](engine::port::Machine& machine) { return machine.now().icount < Icount{250'000'000}; };
+  const auto hit = line->last_hit({early}, line->first(), line->now());
+  ASSERT_TRUE(hit && *hit);
+  EXPECT_EQ((*hit)->before, *last);
+  EXPECT_EQ(digest(line), state);
+}
+
+/// Counts deliveries; `seen` counts those of all counters.
+class Counter final : public timeline::Onlooker {
+ public:
+  Counter(std::atomic<int>& seen, Impatience* impatience) : seen_(seen), impatience_(impatience) {}
+  void begin(engine::port::Machine&, Position) override {}
+  void end(engine::port::Machine&) override {}
+  bool delivery(const engine::port::Delivery&) override {
+    ++count;
+    if (++seen_ == kMiddle && impatience_ != nullptr) impatience_->begin();
+    return false;
+  }
+  int count = 0;
+
+ private:
+  std::atomic<int>& seen_;
+  Impatience* impatience_;
+};
+
+TEST_F(TimelineOfABoot, OnlookersThatAreInterruptedMoveNothingAndAskedAgainSeeEverything) {
+  const auto count = [](Timeline& line, Impatience* impatience, int& counted) {
+    std::atomic<int> seen = 0;
+    engine::port::Interests interests;
+    interests.deliveries = true;
+    return line.observe(
+        interests, line.first(), line.last(), [&] { return std::make_unique<Counter>(seen, impatience); },
+        [&](timeline::Onlooker& onlooker) {
+          counted += static_cast<Counter&>(onlooker).count;
+          return true;
+        });
+  };
+  auto line = open(2), other = open(1);
+  moved(line->seek(at(350'000'123)));
+  const std::string state = digest(line);
+  int some = 0, found = 0, expected = 0;
+  ASSERT_TRUE(count(*other, nullptr, expected));
+  ASSERT_GT(expected, 2 * kMiddle);
+  {
+    Impatience impatience(*line);
+    const Status observed = count(*line, &impatience, some);
+    ASSERT_FALSE(observed);
+    EXPECT_EQ(observed.failure().message, "interrupted");
+    EXPECT_EQ(line->now(), at(350'000'123));
+  }
+  EXPECT_LT(some, expected);
+  EXPECT_EQ(digest(line), state);
+  ASSERT_TRUE(count(*line, nullptr, found));
+  EXPECT_EQ(found, expected);
 }
 
 TEST_F(TimelineOfABoot, WatchingChangesNoDigest) {
