@@ -98,7 +98,8 @@ std::string App::asked_range(const std::string& name, const std::string& rest) c
 
 bool App::window_action(const std::string& name, const std::string& rest) {
   if (name == "cancel") {
-    worker_.cancel();
+    // What is in front is meant first.
+    if (!palette_open_ && !help_open_) worker_.cancel();
     palette_open_ = help_open_ = false;
   } else if (name == "quit") {
     quit_ = true;
@@ -130,6 +131,7 @@ bool App::window_action(const std::string& name, const std::string& rest) {
     palette_open_ = palette_appears_ = true;
     palette_row_ = 0;
     palette_fresh_ = 2;
+    palette_settles_ = 4;
     std::snprintf(palette_text_, sizeof palette_text_, "%s%s", rest.c_str(), rest.empty() ? "" : " ");
   } else if (name == "help") {
     help_open_ = !help_open_;
@@ -169,6 +171,13 @@ void App::set_span(Span& span, const std::string& text) {
 }
 
 void App::zoom(const std::string& text) {
+  if (text == "selection") {
+    if (shared_.selection.empty())
+      trouble_ = "nothing is selected: drag in the timeline";
+    else
+      shared_.view = shared_.selection;
+    return;
+  }
   if (text != "in" && text != "out") return set_span(shared_.view, text);
   Span& view = shared_.view;
   if (view.empty()) view = {model_->first.icount.value, model_->last.icount.value};

@@ -24,6 +24,8 @@ class App final {
   void draw(const Fonts& fonts, float scale);
 
   [[nodiscard]] bool wants_to_quit() const { return quit_; }
+  /// What was just opened takes a few frames until it takes what is typed.
+  [[nodiscard]] bool settling() const { return palette_open_ && palette_settles_ > 0; }
   [[nodiscard]] const Theme& theme() const { return *theme_; }
   [[nodiscard]] Layout& layout() { return layout_; }
   /// What the last action of the window's own failed with; empty: it did not.
@@ -67,7 +69,7 @@ class App final {
 
   bool palette_open_ = false, palette_appears_ = false, help_open_ = false;
   char palette_text_[160] = "";
-  int palette_row_ = 0, palette_fresh_ = 0;
+  int palette_row_ = 0, palette_fresh_ = 0, palette_settles_ = 0;
   char seek_text_[64] = "";
 };
 

@@ -155,6 +155,7 @@ void App::draw_status(const Panes& panes, float height) {
 
 void App::draw_palette(const Panes& panes) {
   if (!palette_open_) return;
+  if (palette_settles_ > 0) --palette_settles_;
   const ImVec2 display = ImGui::GetIO().DisplaySize;
   const float width = std::min(620 * panes.scale, display.x - 40);
   ImGui::SetNextWindowPos({(display.x - width) / 2, 90 * panes.scale});
@@ -164,9 +165,10 @@ void App::draw_palette(const Panes& panes) {
   ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, 8 * panes.scale);
   ImGui::PushStyleColor(ImGuiCol_WindowBg, panes.theme.panel);
   if (palette_appears_) ImGui::SetNextWindowFocus();
+  // Arrows choose a row while one types: they must not lead ImGui's own focus away.
   ImGui::Begin("palette", nullptr,
                ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoMove |
-                   ImGuiWindowFlags_AlwaysAutoResize);
+                   ImGuiWindowFlags_NoNav | ImGuiWindowFlags_AlwaysAutoResize);
   if (palette_appears_) ImGui::SetKeyboardFocusHere();
   ImGui::SetNextItemWidth(-1);
   // Focus selects all text; here it is the beginning of what will be typed.

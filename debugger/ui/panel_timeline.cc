@@ -104,7 +104,7 @@ class TimelinePanel final : public Panel {
     ImGui::InvisibleButton("ruler", {strip_width_, height});
     if (ImGui::IsItemActive()) {
       const std::uint64_t to = icount_at(ImGui::GetIO().MousePos.x);
-      if (to != scrubbed_) panes.perform(fmt::format("seek {}", to));
+      if (to != scrubbed_ || ImGui::IsItemActivated()) panes.perform(fmt::format("seek {}", to));
       scrubbed_ = to;
     }
     if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
@@ -157,8 +157,8 @@ class TimelinePanel final : public Panel {
         std::max(row_height_ * static_cast<float>(rows_.size()), ImGui::GetContentRegionAvail().y - 1);
     ImGui::InvisibleButton("strip", {label_width_ + strip_width_, height});
     const bool hovered = ImGui::IsItemHovered();
+    count(panes);  // first: what is pointed at may be a row that has just come
     handle_mouse(panes, hovered, at.y);
-    count(panes);
     ImGui::PushFont(panes.fonts.mono);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const float y = at.y + row_height_ * static_cast<float>(i);

@@ -8,10 +8,12 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <vector>
 
 #include "debugger/ui/app.h"
@@ -37,6 +39,30 @@ double thread_seconds() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
+
+/// What one frame has been given: each key once, and nothing of the mouse after a button or the wheel.
+class FrameInput final {
+ public:
+  /// False: the event is for the next frame.
+  bool adds(const SDL_Event& event) {
+    const bool key = (event.type == SDL_KEYDOWN && event.key.repeat == 0) || event.type == SDL_KEYUP;
+    const bool button = event.type == SDL_MOUSEBUTTONDOWN || event.type == SDL_MOUSEBUTTONUP;
+    const bool wheel = event.type == SDL_MOUSEWHEEL;
+    if (pressed_ && (key || button || event.type == SDL_MOUSEMOTION)) return false;
+    if (button || wheel) {
+      if (!keys_.empty()) return false;
+      pressed_ = true;
+    }
+    if (!key) return true;
+    if (std::ranges::find(keys_, event.key.keysym.scancode) != keys_.end()) return false;
+    keys_.push_back(event.key.keysym.scancode);
+    return true;
+  }
+
+ private:
+  std::vector<SDL_Scancode> keys_;
+  bool pressed_ = false;  ///< a button, or the wheel turned
+};
 
 /// SDL, its window and ImGui's context, from open() to the end.
 class Screen final {
@@ -84,6 +110,7 @@ class Screen final {
     context_ = ImGui::CreateContext();
     ImGui::GetIO().IniFilename = nullptr;
     ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_NavEnableKeyboard;
+    ImGui::GetIO().KeyRepeatDelay = kNever;
     platform_ = ImGui_ImplSDL2_InitForOpenGL(window_, gl_);
     renderer_ = ImGui_ImplOpenGL3_Init("#version 150");
     scale_ = options.scale > 0 ? options.scale : options.headless ? 1 : display_scale();
@@ -91,23 +118,38 @@ class Screen final {
     return Done{};
   }
 
-  /// False: the window was closed.
+  /// Takes what came in, but only what one frame can tell apart: ImGui 1.86 looks at which keys and buttons
+  /// are down when a frame begins, and would miss what is up again by then, or has moved on. False: the
+  /// window was closed.
   bool pump(int wait_ms) {
     SDL_Event event;
+    if (wait_ms > 0) SDL_WaitEventTimeout(nullptr, wait_ms);
+    SDL_PumpEvents();
     bool open = true;
-    bool any = wait_ms > 0 && SDL_WaitEventTimeout(&event, wait_ms) != 0;
-    while (any || SDL_PollEvent(&event) != 0) {
-      any = false;
+    heard_ = false;
+    FrameInput taken;
+    while (SDL_PeepEvents(&event, 1, SDL_PEEKEVENT, SDL_FIRSTEVENT, SDL_LASTEVENT) > 0) {
+      heard_ = true;
+      if (!taken.adds(event)) break;
+      SDL_PeepEvents(&event, 1, SDL_GETEVENT, SDL_FIRSTEVENT, SDL_LASTEVENT);
       ImGui_ImplSDL2_ProcessEvent(&event);
+      follow(event);
       open &= event.type != SDL_QUIT;
     }
     return open;
   }
+  /// Something came in while it was pumped last.
+  [[nodiscard]] bool heard() const { return heard_; }
 
   void frame(App& app) {
     ImGui_ImplOpenGL3_NewFrame();
     ImGui_ImplSDL2_NewFrame();
-    if (hidden()) ImGui::GetIO().MousePos = {-1, -1};
+    if (hidden()) {
+      ImGui::GetIO().MousePos = {-1, -1};
+    } else if (ImGui::IsMousePosValid() && mouse_) {
+      ImGui::GetIO().MousePos = *mouse_;
+      std::ranges::copy(buttons_, ImGui::GetIO().MouseDown);
+    }
     const double before = thread_seconds();
     ImGui::NewFrame();
     app.draw(fonts_, scale_);
@@ -135,6 +177,26 @@ class Screen final {
   [[nodiscard]] std::vector<double>& frames() { return frames_; }
 
  private:
+  /// Held keys are repeated by the system. ImGui would do so when a frame takes long.
+  static constexpr float kNever = 1e9F;
+
+  /// ImGui's back end asks where mouse and modifiers are by now; here it is where they were with the event.
+  void follow(const SDL_Event& event) {
+    ImGuiIO& io = ImGui::GetIO();
+    if (event.type == SDL_KEYDOWN) {
+      io.KeyCtrl = (event.key.keysym.mod & KMOD_CTRL) != 0;
+      io.KeyShift = (event.key.keysym.mod & KMOD_SHIFT) != 0;
+      io.KeyAlt = (event.key.keysym.mod & KMOD_ALT) != 0;
+      if (event.key.repeat != 0) io.KeysDownDuration[event.key.keysym.scancode] = -1;  // pressed anew
+    } else if (event.type == SDL_MOUSEMOTION) {
+      mouse_ = ImVec2(static_cast<float>(event.motion.x), static_cast<float>(event.motion.y));
+    } else if (event.type == SDL_MOUSEBUTTONDOWN || event.type == SDL_MOUSEBUTTONUP) {
+      mouse_ = ImVec2(static_cast<float>(event.button.x), static_cast<float>(event.button.y));
+      constexpr std::array<Uint8, 3> kInOrder = {SDL_BUTTON_LEFT, SDL_BUTTON_RIGHT, SDL_BUTTON_MIDDLE};
+      for (std::size_t i = 0; i < kInOrder.size(); ++i)
+        if (event.button.button == kInOrder[i]) buttons_[i] = event.type == SDL_MOUSEBUTTONDOWN;
+    }
+  }
   [[nodiscard]] bool hidden() const { return (SDL_GetWindowFlags(window_) & SDL_WINDOW_HIDDEN) != 0; }
   [[nodiscard]] float display_scale() const {
     int width = 0, drawable = 0;
@@ -149,9 +211,11 @@ class Screen final {
   SDL_Window* window_ = nullptr;
   SDL_GLContext gl_ = nullptr;
   ImGuiContext* context_ = nullptr;
-  bool started_ = false, platform_ = false, renderer_ = false;
+  bool started_ = false, platform_ = false, renderer_ = false, heard_ = false;
   float scale_ = 1;
   Fonts fonts_;
+  std::optional<ImVec2> mouse_;  ///< none: it has not moved yet
+  std::array<bool, 3> buttons_{};
   std::vector<double> frames_;
   void(APIENTRY* read_pixels_)(GLint, GLint, GLsizei, GLsizei, GLenum, GLenum, void*) = nullptr;
   void(APIENTRY* viewport_)(GLint, GLint, GLsizei, GLsizei) = nullptr;
@@ -304,14 +368,18 @@ Status run_window(session::Session& session, const WindowOptions& options) {
   if (!options.script.empty()) return Script(screen, app, worker, options.script).run();
   bool open = true;
   std::uint64_t drawn = 0;
+  constexpr Uint32 kFrame = 16;  // ms; where the display does not say when, nobody sees more
   for (int calm = 0; open && !app.wants_to_quit();) {
+    const Uint32 begin = SDL_GetTicks();
     // Nothing moves: a look every tenth of a second is enough. The hand on the mouse wakes it at once.
-    open = screen.pump(calm > 8 ? 100 : 0);
-    const bool active = worker.status().busy || worker.model()->serial != drawn || ImGui::IsAnyItemActive();
+    if (!app.settling()) open = screen.pump(calm > 8 ? 100 : 0);
+    const bool active =
+        screen.heard() || worker.status().busy || worker.model()->serial != drawn || ImGui::IsAnyItemActive();
     drawn = worker.model()->serial;
-    calm = active || calm > 8 ? 0 : calm + 1;
+    calm = active ? 0 : calm + 1;
     screen.frame(app);
     screen.swap();
+    if (const Uint32 took = SDL_GetTicks() - begin; took < kFrame) SDL_Delay(kFrame - took);
   }
   save_state(app);
   return Done{};

@@ -43,11 +43,11 @@ class Display final {
       _exit(127);
     }
     close(ends[1]);
-    char text[16] = "";
-    if (read(ends[0], text, sizeof text - 1) > 0) {
-      setenv("DISPLAY", (":" + std::to_string(std::atoi(text))).c_str(), 1);
-      ready_ = true;
-    }
+    // Up to the line's end: a server that cannot write it gives up.
+    std::string text;
+    for (char c = 0; c != '\n' && read(ends[0], &c, 1) == 1;) text += c;
+    ready_ = text.ends_with('\n');
+    if (ready_) setenv("DISPLAY", (":" + text.substr(0, text.size() - 1)).c_str(), 1);
     close(ends[0]);
   }
   ~Display() {
