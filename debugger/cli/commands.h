@@ -85,6 +85,7 @@ struct StripOptions {
   bool force = false;
   bool disk = false, network = false, typed = false;  ///< none: all
   bool same_console = false;
+  bool list = false;  ///< print what stayed
   std::uint64_t trials = 2000;
   std::string snapshots = "keep";  ///< as of PackOptions
   std::string engine = "jit";

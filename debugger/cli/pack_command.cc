@@ -16,7 +16,6 @@
 #include "debugger/query/target.h"
 #include "debugger/session/positions.h"
 #include "traces/store/rewrite.h"
-#include "traces/store/trace_editor.h"
 
 namespace hindsight::debugger::cli {
 namespace {
@@ -108,25 +107,6 @@ Status record_range(const TrimOptions& options, store::TraceReader& trace, const
   return finish_again(**recording, trace, *reason, stretch, code);
 }
 
-/// Copies the marks that lie within.
-Status copy_marks(store::TraceReader& from, const std::string& to, const Range& range) {
-  const auto marks = from.marks();
-  if (!marks) return marks.failure();
-  const auto packed = store::TraceReader::open(to);
-  if (!packed) return packed.failure();
-  std::unique_ptr<store::TraceEditor> editor;
-  for (const store::Mark& mark : *marks) {
-    if (mark.at < range.from || mark.at.icount > range.to) continue;
-    if (!editor) {
-      auto opened = store::TraceEditor::open(to, (*packed)->transaction());
-      if (!opened) return opened.failure();
-      editor = std::move(*opened);
-    }
-    editor->set_mark(mark);
-  }
-  return editor ? editor->commit() : Status(Done{});
-}
-
 /// The states of both must be the same wherever both have a digest.
 Status compare_digests(store::TraceReader& from, const std::string& to, ExitCode& code) {
   const auto packed = store::TraceReader::open(to);
@@ -159,7 +139,7 @@ Status write_range(const TrimOptions& options, store::TraceReader& trace, const 
   first.output = recorded.path();
   if (const Status done = record_range(first, trace, range, code); !done) return done;
   if (const Status same = compare_digests(trace, recorded.path(), code); !same) return same;
-  if (const Status copied = copy_marks(trace, recorded.path(), range); !copied) return copied;
+  if (const Status copied = copy_marks(trace, recorded.path(), range.from, range.to); !copied) return copied;
   store::RewriteOptions rewriting;
   rewriting.footprints = options.snapshots != "none";
   if (const Status written = store::rewrite(recorded.path(), packed.path(), rewriting); !written)

@@ -8,6 +8,7 @@
 
 #include "debugger/cli/figures.h"
 #include "debugger/cli/progress.h"
+#include "traces/store/trace_editor.h"
 
 namespace hindsight::debugger::cli {
 
@@ -94,6 +95,24 @@ Status finish_again(LiveRecording& recording, const store::TraceReader& trace, S
   const auto end = trace.end() ? trace.end()->reason : store::EndReason::interrupted;
   const auto result = recording.finish(stretch.to_end ? static_cast<StopReason>(end) : StopReason::reached);
   return result ? Status(Done{}) : result.failure();
+}
+
+Status copy_marks(store::TraceReader& from, const std::string& to, const store::Place& first, Icount last) {
+  const auto marks = from.marks();
+  if (!marks) return marks.failure();
+  const auto copy = store::TraceReader::open(to);
+  if (!copy) return copy.failure();
+  std::unique_ptr<store::TraceEditor> editor;
+  for (const store::Mark& mark : *marks) {
+    if (mark.at < first || mark.at.icount > last) continue;
+    if (!editor) {
+      auto opened = store::TraceEditor::open(to, (*copy)->transaction());
+      if (!opened) return opened.failure();
+      editor = std::move(*opened);
+    }
+    editor->set_mark(mark);
+  }
+  return editor ? editor->commit() : Status(Done{});
 }
 
 std::string file_size_text(const std::string& path) {

@@ -38,6 +38,10 @@ Result<engine::port::StopReason> run_again(LiveRecording& recording, const trace
 Status finish_again(LiveRecording& recording, const traces::store::TraceReader& trace,
                     engine::port::StopReason reason, const Stretch& stretch, ExitCode& code);
 
+/// Copies the marks from `first` to `last` into the trace at `to`.
+Status copy_marks(traces::store::TraceReader& from, const std::string& to, const traces::store::Place& first,
+                  Icount last);
+
 /// "31.5 MiB".
 [[nodiscard]] std::string file_size_text(const std::string& path);
 

@@ -95,6 +95,7 @@ void add_strip(CLI::App& command, StripOptions& options) {
   command.add_flag("--typed", options.typed, "replace what was typed");
   command.add_flag("--same-console", options.same_console,
                    "keep what the consoles showed as it is, and what that takes");
+  command.add_flag("--list", options.list, "print what had to stay, and where it is");
   command.add_option("--trials", options.trials, "how often the machine may be run to find out")
       ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
       ->capture_default_str();

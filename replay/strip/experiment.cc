@@ -119,9 +119,13 @@ Result<std::optional<Icount>> MachineExperiment::run(std::span<const Piece> repl
     const bool last = next + 1 == course_.checkpoints.size();
     if (stepped == Step::stray || (stepped == Step::done) != last || here != course_.checkpoints[next])
       return std::optional(now);
-    if (last && (border_.position().event < data_.events() || !accept_(border_.consoles())))
-      return std::optional(now);
-    if (last || now >= limit) return std::optional<Icount>();
+    if (last && border_.position().event < data_.events()) return std::optional(now);
+    if (last) {
+      const Result<bool> accepted = accept_(border_.consoles());
+      if (!accepted) return accepted.failure();
+      return *accepted ? std::nullopt : std::optional(now);
+    }
+    if (now >= limit) return std::optional<Icount>();
     remember(next + 1);
   }
 }

@@ -54,8 +54,8 @@ Result<Course> learn_course(engine::port::Machine& machine, play::Player& player
 
 class MachineExperiment final : public Experiment {
  public:
-  /// What is to hold of what the consoles showed, asked at the end.
-  using Accept = std::function<bool(const std::vector<std::string>& consoles)>;
+  /// Whether a run that came to its end is good enough otherwise, by what the consoles showed in it.
+  using Accept = std::function<Result<bool>(const std::vector<std::string>& consoles)>;
 
   /// All are borrowed; the machine stands at power-on and was built on `border`, which plays `data`.
   /// Pieces come between `first` and `last`.

@@ -152,8 +152,14 @@ Status UserData::take_read(const store::Event& event, const Bytes& payload) {
     const std::uint64_t sector = event.argument + at / kSector;
     const auto [known, fresh] = blocks_.try_emplace(sector * kSector / kBlock, units_.size());
     if (fresh)
-      units_.push_back(
-          {Kind::disk, events_.size(), Bytes(kBlock), {}, {}, 0, std::vector<bool>(kBlock / kSector)});
+      units_.push_back({Kind::disk,
+                        events_.size(),
+                        Bytes(kBlock),
+                        {},
+                        {},
+                        sector * kSector / kBlock,
+                        0,
+                        std::vector<bool>(kBlock / kSector)});
     Unit& unit = units_[known->second];
     const std::size_t within = sector * kSector % kBlock;
     const auto there = std::span(unit.original).subspan(within, kSector);
@@ -171,7 +177,7 @@ void UserData::take_input(const store::Event& event, Bytes payload) {
   const bool frame = static_cast<Channel>(event.channel) == Channel::net0;
   const std::size_t header = frame ? payload_of_frame(payload).value_or(payload.size()) : 0;
   units_.push_back(
-      {frame ? Kind::network : Kind::typed, events_.size(), std::move(payload), {}, {}, header, {}});
+      {frame ? Kind::network : Kind::typed, events_.size(), std::move(payload), {}, {}, 0, header, {}});
   events_.push_back({event, {}, units_.size() - 1});
 }
 
@@ -254,6 +260,29 @@ std::size_t UserData::replace(std::span<const Piece> pieces) {
   for (std::size_t i = 0; i < units_.size(); ++i)
     if (units_[i].current != before[i]) first = std::min(first, units_[i].first_event);
   return first;
+}
+
+bool UserData::stays(const Unit& unit, std::size_t at) {
+  if (!unit.came.empty() && !unit.came[at / kSector]) return false;
+  return unit.current[at] == unit.original[at] && (at < unit.header || unit.filler[at] != unit.original[at]);
+}
+
+std::vector<Stayed> UserData::stayed() const {
+  constexpr std::size_t kNear = 8;
+  std::vector<Stayed> all;
+  for (const Unit& unit : units_) {
+    for (std::size_t begin = 0; begin < unit.original.size(); ++begin) {
+      if (!stays(unit, begin)) continue;
+      std::size_t end = begin + 1;
+      for (std::size_t at = end; at < std::min(unit.original.size(), end + kNear); ++at)
+        if (stays(unit, at)) end = at + 1;
+      const bool disk = unit.kind == Kind::disk;
+      all.push_back({unit.kind, disk ? (unit.block * kBlock + begin) / kSector : unit.first_event,
+                     disk ? begin % kSector : begin, std::span(unit.current).subspan(begin, end - begin)});
+      begin = end - 1;
+    }
+  }
+  return all;
 }
 
 Tally UserData::tally(Kind kind) const {

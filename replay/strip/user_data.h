@@ -31,6 +31,14 @@ struct Tally {
   std::uint64_t replaced = 0;  ///< differ from what was recorded
 };
 
+/// Bytes that are as they were recorded.
+struct Stayed {
+  Kind kind;
+  std::uint64_t place = 0;  ///< the sector they begin in, or the number of the event that brought them
+  std::size_t offset = 0;   ///< there
+  std::span<const std::byte> bytes = {};
+};
+
 class UserData final {
  public:
   /// Reads all events. Kinds that are not `wanted` have no pieces.
@@ -52,7 +60,9 @@ class UserData final {
   std::size_t replace(std::span<const Piece> pieces);
 
   [[nodiscard]] Tally tally(Kind kind) const;
-  [[nodiscard]] Kind kind(const Piece& piece) const { return units_[piece.unit].kind; }
+  /// All that is neither replaced nor blank, with what lies within a few bytes of it, in the order in which
+  /// it came.
+  [[nodiscard]] std::vector<Stayed> stayed() const;
 
  private:
   /// A block of the disk, a frame, or what was typed at once.
@@ -60,6 +70,7 @@ class UserData final {
     Kind kind;
     std::size_t first_event;  ///< that brings any of it
     traces::store::Bytes original, filler, current;
+    std::uint64_t block = 0;      ///< of the disk: its number
     std::size_t header = 0;       ///< a frame's first bytes, which stay
     std::vector<bool> came = {};  ///< of a block: which of its sectors did
   };
@@ -71,6 +82,8 @@ class UserData final {
 
   Status take_read(const traces::store::Event& event, const traces::store::Bytes& payload);
   void take_input(const traces::store::Event& event, traces::store::Bytes payload);
+  /// As recorded, though it is something.
+  [[nodiscard]] static bool stays(const Unit& unit, std::size_t at);
   [[nodiscard]] bool worth(const Unit& unit, std::size_t begin, std::size_t end) const;
   [[nodiscard]] Piece piece_of(std::size_t unit, std::size_t begin, std::size_t end) const;
 

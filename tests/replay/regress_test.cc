@@ -362,6 +362,77 @@ TEST_F(Trim, ARecordingThatItsUserStoppedStillSaysSo) {
               HasSubstr(": ok: 170,000 instructions replayed"));
 }
 
+class Strip : public Pack {
+ protected:
+  Outcome strip(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words{"strip", path("a.trace"), "-o", path("p.hst"), "--force"};
+    words.insert(words.end(), more.begin(), more.end());
+    return hindsight(words);
+  }
+};
+
+TEST_F(Strip, TypedTextIsReplacedNamesAndNotesGoAndTheRunIsTheSame) {
+  // The kernel adds up what is typed until a digit or a dot comes.
+  const Outcome stripped = strip({"--list"});
+  EXPECT_EQ(stripped.code, 0) << stripped.text;
+  EXPECT_THAT(stripped.text, AllOf(HasSubstr("typed     4 bytes came: 2 replaced, 2 stayed, 0 were blank\n"),
+                                   HasSubstr("serial0   104 bytes shown, 56 of them other ones now\n"),
+                                   HasSubstr("  typed event 4, byte 0: 1 byte: .\n")));
+  expect_verified(path("p.hst"));
+  EXPECT_EQ(end_of(path("p.hst")), end_of(path("a.trace")));
+  EXPECT_THAT(info(), AllOf(HasSubstr("kernel        kernel ("), HasSubstr("snapshots     3, from"),
+                            Not(HasSubstr("mark          "))));
+  EXPECT_THAT(contents(path("a.trace")), HasSubstr("a note"));
+  EXPECT_THAT(contents(path("p.hst")), Not(HasSubstr("a note")));
+  EXPECT_FALSE(fs::exists(path("p.hst.stripping")));
+}
+
+TEST_F(Strip, AnotherKindIsLeftAsItIs) {
+  EXPECT_THAT(strip({"--disk"}).text, HasSubstr("typed     4 bytes came: 0 replaced, 4 stayed"));
+  expect_verified(path("p.hst"));
+}
+
+TEST_F(Strip, WhatTheConsoleShowedStaysWhereThatIsWanted) {
+  EXPECT_THAT(strip({"--same-console"}).text, HasSubstr("104 bytes shown, 0 of them other ones now\n"));
+  EXPECT_EQ(hindsight({"expect", path("p.hst"), std::string(kGolden) + ".expect"}).code, 0);
+}
+
+TEST_F(Strip, FactsBesideTheTraceStillHold) {
+  const std::string sum = "register rbp at end == 0x6a91248f4ccccdc0\n";
+  for (const std::string& fact : {std::string("console contains \"sum 519641239f842f2f\"\n"), sum}) {
+    write("a.trace.expect", fact + "console contains \"never shown\"\n");
+    EXPECT_EQ(strip().code, 0);
+    write("facts", fact);
+    EXPECT_EQ(hindsight({"expect", path("p.hst"), path("facts")}).code, 0) << fact;
+  }
+}
+
+TEST_F(Strip, WithTooFewTrialsMoreStays) {
+  const Outcome one = strip({"--trials", "1"});
+  EXPECT_THAT(one.text, AllOf(HasSubstr("4 stayed"), HasSubstr("all that were allowed")));
+  expect_verified(path("p.hst"));
+}
+
+TEST_F(Strip, AReplayThatWasStoppedInTheMiddleStaysStoppedThere) {
+  ASSERT_EQ(trim({"--to", "170000"}).code, 0);
+  ASSERT_EQ(hindsight({"strip", path("p.hst"), "-o", path("q.hst")}).code, 0);
+  EXPECT_THAT(hindsight({"verify", path("q.hst")}).text, HasSubstr(": ok: 170,000 instructions replayed"));
+}
+
+TEST_F(Strip, WhatCannotBeDoneIsOneLineAndLeavesNothing) {
+  ASSERT_EQ(trim({"--from", "mark:middle"}).code, 0);
+  EXPECT_THAT(hindsight({"strip", path("p.hst"), "-o", path("q.hst")}).text,
+              HasSubstr("p.hst: a recording from power-on expected, found a branch"));
+  EXPECT_EQ(hindsight({"strip", path("a.trace"), "-o", path("a.trace"), "--force"}).code, 3);
+  write_diverging("x.trace");
+  const Outcome diverged = hindsight({"strip", path("x.trace"), "-o", path("q.hst")});
+  EXPECT_EQ(diverged.code, 1);
+  EXPECT_THAT(diverged.text, AllOf(HasSubstr("x.trace: the trace must replay: diverged at icount 34"),
+                                   HasSubstr("; nothing was written\n")));
+  EXPECT_FALSE(fs::exists(path("q.hst")));
+  EXPECT_FALSE(fs::exists(path("q.hst.stripping")));
+}
+
 class Gc : public Pack {};
 
 TEST_F(Gc, MakesTheTraceSmallerWhereItLies) {

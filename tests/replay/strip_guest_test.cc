@@ -42,7 +42,7 @@ std::string everything_in(const std::string& path) {
   return all;
 }
 
-class Strip : public GuestTest {
+class GuestStrip : public GuestTest {
  protected:
   /// 16 MiB of ext4 with the files of the folder `tree`.
   std::vector<std::string> disk() {
@@ -60,7 +60,7 @@ class Strip : public GuestTest {
   }
 };
 
-TEST_F(Strip, NoByteOfWhatIsReplacedIsLeftAnywhereAndTheRunIsTheSame) {
+TEST_F(GuestStrip, NoByteOfWhatIsReplacedIsLeftAnywhereAndTheRunIsTheSame) {
   fs::create_directories(path("tree"));
   fs::create_directories(path("www"));
   write("tree/diary", lines("DISK-SECRET-7391"));
