@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,6 +53,9 @@ class RealHost final : public LiveHost {
       if (!options.input.empty()) {
         input = input_fd_ = ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC);
         if (input < 0) return error("{}: cannot open: {}", options.input, std::strerror(errno));
+        struct stat status {};
+        if (::fstat(input, &status) == 0 && S_ISDIR(status.st_mode))
+          return error("{}: is a directory", options.input);
       }
       auto terminal = std::make_unique<hostio::Terminal>(input, STDOUT_FILENO, options.on_quit);
       terminal_ = terminal.get();

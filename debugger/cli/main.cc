@@ -1,4 +1,7 @@
 // The hindsight executable: parses the command line and runs one command.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -82,7 +85,12 @@ std::string read_size(std::string& text) {
 std::string usage_error(const CLI::App* app, const CLI::Error& failure) {
   const auto chosen = app->get_subcommands();
   const std::string command = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  return std::string("hindsight: ") + failure.what() + " (see hindsight" + command + " --help)\n";
+  std::string what = failure.what();
+  // CLI11 lists them backwards.
+  if (const std::vector<std::string> extras = app->remaining(true);
+      failure.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) && !extras.empty())
+    what = fmt::format("not expected: {}", fmt::join(extras, " "));
+  return "hindsight: " + what + " (see hindsight" + command + " --help)\n";
 }
 
 void add_trace_exec(CLI::App& command, std::string& range) {

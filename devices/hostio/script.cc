@@ -1,7 +1,10 @@
 #include "devices/hostio/script.h"
 
 #include <cctype>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -135,8 +138,10 @@ Result<Script> parse_script(std::string_view name, std::string_view text) {
 }
 
 Result<Script> load_script(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return error("{}: is a directory", path);
   std::ifstream file(path, std::ios::binary);
-  if (!file) return error("{}: cannot open the script", path);
+  if (!file) return error("{}: cannot open the script: {}", path, std::strerror(errno));
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.bad()) return error("{}: cannot read the script", path);
   return parse_script(path, text);

@@ -367,7 +367,10 @@ TEST_F(CommandLine, AComplaintIsOneLineThatNamesTheCulprit) {
             "(see hindsight run --help)\n");
   EXPECT_EQ(complaint("run --kernel " + path("typed")),
             "hindsight: " + path("typed") + ": the kernel is neither a Linux bzImage nor an ELF file\n");
-  EXPECT_EQ(complaint("run --kernel " + folder_), "hindsight: " + folder_ + ": is a directory\n");
+  const std::string runs = "run --kernel " + path("kernel");
+  for (const std::string& option : {std::string("run --kernel "), runs + " --script ", runs + " --input "})
+    EXPECT_EQ(complaint(option + folder_), "hindsight: " + folder_ + ": is a directory\n") << option;
+  EXPECT_EQ(complaint("info x --at 5 y"), "hindsight: not expected: --at 5 y (see hindsight info --help)\n");
 }
 
 TEST(Explain, ShowsAnInstructionAtEveryStage) {
