@@ -315,8 +315,10 @@ TEST_F(CommandLine, AnExistingTraceIsReplacedOnlyByForceAndAnythingElseNever) {
 
 TEST_F(CommandLine, ARecordingInProgressKeepsItsFileAndAHangUpClosesIt) {
   write("typed", "Hello");  // no '.': it never ends
+  const std::string until_there = "for i in $(seq 200); do " HINDSIGHT_EXECUTABLE " info " + path("t.trace") +
+                                  " >/dev/null 2>&1 && break; sleep 0.05; done; ";
   const Outcome both =
-      run("{ " HINDSIGHT_EXECUTABLE " " + record() + " & pid=$!; sleep 0.5; " + HINDSIGHT_EXECUTABLE " " +
+      run("{ " HINDSIGHT_EXECUTABLE " " + record() + " & pid=$!; " + until_there + HINDSIGHT_EXECUTABLE " " +
           record("--force") + "; echo second $?; kill -HUP $pid; wait $pid; echo first $?; }");
   EXPECT_THAT(both.text, HasSubstr(path("t.trace") + ": another program is writing it\nsecond 3\n"));
   EXPECT_THAT(both.text, HasSubstr("first 0\n"));
