@@ -66,7 +66,12 @@ void Connection::serve(Stub& stub) {
 void Connection::take_event(Stub& stub, const Incoming& event) {
   switch (event.kind) {
     case Incoming::Kind::packet: {
-      if (acknowledge_) write_all("+");
+      if (acknowledge_) {
+        write_all("+");
+        // A client that waited long for this has sent it again, and expects one answer.
+        wait(-1, 0);
+        reader_.skip(event.payload);
+      }
       log::debug(kLog, "<- {}", event.payload);
       Reply reply = stub.handle(event.payload);
       if (reply.payload) send(*reply.payload);

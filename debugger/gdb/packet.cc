@@ -71,6 +71,12 @@ std::optional<Incoming> PacketReader::next() {
   return event;
 }
 
+void PacketReader::skip(std::string_view payload) {
+  while (!events_.empty() && events_.front().kind == Incoming::Kind::packet &&
+         events_.front().payload == payload)
+    events_.pop_front();
+}
+
 void PacketReader::take(char byte) {
   switch (state_) {
     case State::between:

@@ -37,6 +37,8 @@ class PacketReader final {
   void feed(std::string_view bytes);
   /// The oldest event that was not taken yet.
   std::optional<Incoming> next();
+  /// Drops packets with this payload that would come next.
+  void skip(std::string_view payload);
 
  private:
   void take(char byte);

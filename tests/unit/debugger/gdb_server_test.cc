@@ -122,6 +122,14 @@ TEST_F(GdbServer, SendsTheLastPacketAgainWhenAsked) {
   EXPECT_EQ(client.read(), "$QC1#c5");
 }
 
+TEST_F(GdbServer, APacketThatWasSentAgainBeforeItWasReadIsAnsweredOnce) {
+  start();
+  Client client(server->address());
+  client.write(frame("qC") + frame("qC") + frame("qAttached"));
+  EXPECT_EQ(client.read(), "+$QC1#c5");
+  EXPECT_EQ(client.read(), "+$1#31");
+}
+
 TEST_F(GdbServer, TellsAnAddressWithThePortItGot) {
   start();
   EXPECT_THAT(told, StartsWith("127.0.0.1:"));
