@@ -7,16 +7,10 @@
 #include <cmath>
 
 #include "debugger/ui/actions.h"
+#include "debugger/ui/words.h"
 
 namespace hindsight::debugger::ui {
 namespace {
-
-std::pair<std::string, std::string> split(const std::string& text) {
-  const auto blank = text.find(' ');
-  if (blank == std::string::npos) return {text, {}};
-  const auto rest = text.find_first_not_of(' ', blank);
-  return {text.substr(0, blank), rest == std::string::npos ? "" : text.substr(rest)};
-}
 
 /// SDL's code of a key as actions.h spells it; 0: none.
 int scancode(std::string_view key) {
@@ -222,6 +216,7 @@ void App::handle_keys() {
 }
 
 void App::draw(const Fonts& fonts, float scale) {
+  worker_.insist();
   model_ = worker_.model();
   status_ = worker_.status();
   if (styled_ != theme_ || styled_scale_ != scale) {

@@ -129,20 +129,27 @@ void App::draw_status(const Panes& panes, float height) {
   list->AddLine({0, y}, {display.x, y}, panes.theme.border);
   ImGui::PushFont(panes.fonts.text);
   const float text_y = y + std::floor((height - ImGui::GetFontSize()) / 2);
-  const bool failed = !trouble_.empty() || model_->failed;
-  const std::string words = !trouble_.empty() ? trouble_ : model_->message;
   float x = 12 * u;
-  if (status_.busy) {
-    const std::string doing = fmt::format("{} …  (Esc cancels)", status_.doing);
+  const auto under_way = [&](const std::string& what, double share) {
+    const std::string doing = fmt::format("{} …  (Esc cancels)", what);
     list->AddText({x, text_y}, panes.theme.accent, doing.c_str());
     x += ImGui::CalcTextSize(doing.c_str()).x + 12 * u;
-    const float bar = 160 * u, middle = y + height / 2;
+    const float bar = 160 * u, middle = y + height / 2,
+                done = static_cast<float>(std::clamp(share, 0.02, 1.0));
     list->AddRectFilled({x, middle - 3 * u}, {x + bar, middle + 3 * u}, panes.theme.raised, 3 * u);
-    list->AddRectFilled(
-        {x, middle - 3 * u},
-        {x + bar * static_cast<float>(std::clamp(status_.progress, 0.02, 1.0)), middle + 3 * u},
-        panes.theme.accent, 3 * u);
-  } else {
+    list->AddRectFilled({x, middle - 3 * u}, {x + bar * done, middle + 3 * u}, panes.theme.accent, 3 * u);
+    x += bar + 20 * u;
+  };
+  // What is done at once would only flicker.
+  const bool slow = status_.busy && status_.seconds > 0.15;
+  if (slow)
+    under_way(status_.waiting == 0 ? status_.doing
+                                   : fmt::format("{}, then {} more", status_.doing, status_.waiting),
+              status_.progress);
+  if (!status_.asking.empty()) under_way(status_.asking, status_.asked);
+  if (!slow) {
+    const bool failed = !trouble_.empty() || model_->failed;
+    const std::string& words = !trouble_.empty() ? trouble_ : model_->message;
     list->AddText({x, text_y}, failed ? panes.theme.bad : panes.theme.text, words.c_str());
   }
   std::string right = title_;

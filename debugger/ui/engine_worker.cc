@@ -3,29 +3,16 @@
 #include <algorithm>
 #include <array>
 
+#include "debugger/ui/words.h"
+
 namespace hindsight::debugger::ui {
 namespace {
-
-using session::Direction;
-using session::Stop;
-using session::StopKind;
 
 /// What is gathered at once: well below a second.
 constexpr std::uint64_t kStretch = 60'000'000;
 constexpr std::array<std::string_view, 13> kMoves = {
     "seek",       "step",       "back",  "continue", "reverse-continue", "next-event", "previous-event",
     "last-write", "next-write", "begin", "end",      "step-line",        "back-line"};
-
-std::pair<std::string, std::string> split(const std::string& text) {
-  const auto blank = text.find(' ');
-  if (blank == std::string::npos) return {text, {}};
-  const auto rest = text.find_first_not_of(' ', blank);
-  return {text.substr(0, blank), rest == std::string::npos ? "" : text.substr(rest)};
-}
-
-std::uint64_t count_of(const std::string& text) {
-  return text.empty() ? 1 : std::max<std::uint64_t>(1, std::strtoull(text.c_str(), nullptr, 10));
-}
 
 template <class T>
 std::shared_ptr<const Told<T>> told(Result<std::vector<T>> result) {
@@ -41,10 +28,11 @@ std::shared_ptr<const Told<T>> told(Result<std::vector<T>> result) {
 
 EngineWorker::EngineWorker(session::Session& session, session::Sources* sources, session::Analyst* analyst)
     : session_(session),
-      analyst_(analyst),
       builder_(session),
       source_(session, sources),
-      inquiries_(session, analyst, builder_) {
+      inquiries_(session, analyst, builder_),
+      asker_(analyst,
+             [this](std::uint64_t number, Result<Answer> answer) { deliver(number, std::move(answer)); }) {
   next_.first = session_.first();
   next_.last = session_.last();
   next_.now = session_.now();
@@ -56,12 +44,10 @@ EngineWorker::EngineWorker(session::Session& session, session::Sources* sources,
   status_.busy = true;
   status_.doing = "opening";
   published_ = std::make_shared<ViewModel>(next_);
-  const auto progress = [this](double share) {
+  session_.on_progress([this](double share) {
     const std::lock_guard lock(mutex_);
     status_.progress = share;
-  };
-  session_.on_progress(progress);
-  if (analyst_ != nullptr) analyst_->on_progress(progress);
+  });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -76,12 +62,20 @@ EngineWorker::~EngineWorker() {
   cancel();
   thread_.join();
   session_.on_progress({});
-  if (analyst_ != nullptr) analyst_->on_progress({});
+}
+
+/// Whether what is under way ends for a command. Short moves are waited for, so that keys held down lose
+/// none.
+bool EngineWorker::gives_way(const std::string& line, const std::string& name) const {
+  constexpr std::chrono::milliseconds kPatience{300};
+  if (interruptible_) return true;
+  if (!status_.busy || calling_ || std::ranges::find(kMoves, name) == kMoves.end()) return false;
+  if (status_.doing.starts_with("seek")) return true;
+  return line != status_.doing && std::chrono::steady_clock::now() - began_ > kPatience;
 }
 
 void EngineWorker::post(std::string line) {
   auto [name, rest] = split(line);
-  const bool moves = std::ranges::find(kMoves, name) != kMoves.end();
   {
     const std::lock_guard lock(mutex_);
     // Scrubbing posts faster than anybody can seek: only the last place counts.
@@ -91,8 +85,11 @@ void EngineWorker::post(std::string line) {
     }
     ++posted_;
     // With the queue locked: an interruption that came later would end the command itself.
-    if (interruptible_ || (moves && status_.busy && status_.doing.starts_with("seek"))) session_.interrupt();
-    queue_.push_back({std::move(line), std::move(name), std::move(rest), nullptr});
+    if (gives_way(line, name)) {
+      interrupting_ = true;
+      session_.interrupt();
+    }
+    queue_.push_back({std::move(line), std::move(name), std::move(rest)});
   }
   wake_.notify_one();
 }
@@ -126,8 +123,59 @@ void EngineWorker::carry_out(const std::string& name, Call& call) {
 }
 
 void EngineWorker::cancel() {
+  {
+    const std::lock_guard lock(mutex_);
+    // Who calls, and what was answered, is not to be forgotten.
+    posted_ -= std::erase_if(queue_, [](const Command& command) { return !command.name.empty(); });
+  }
+  interrupt();
+  asker_.cancel();
+}
+
+void EngineWorker::interrupt() {
+  const std::lock_guard lock(mutex_);
+  if (status_.busy) interrupting_ = true;
   session_.interrupt();
-  if (analyst_ != nullptr) analyst_->interrupt();
+}
+
+void EngineWorker::insist() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (interrupting_) session_.interrupt();
+  }
+  asker_.insist();
+}
+
+void EngineWorker::ask(const Command& command) {
+  auto question = inquiries_.prepare(command.name, command.rest);
+  if (!question) return complain(question.failure());
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    status_.asking = command.line;
+    number = ++questions_;
+  }
+  asker_.ask(number, std::move(*question));
+}
+
+void EngineWorker::deliver(std::uint64_t number, Result<Answer> answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (number != questions_) return;  // a newer one was asked
+    Command command{std::exchange(status_.asking, {}), {}, {}};
+    if (answer)
+      command.answer = std::move(*answer);
+    else if (answer.failure().message == "interrupted")
+      command.answer = [line = command.line](ViewModel& model) { model.message = "cancelled: " + line; };
+    else
+      command.answer = [message = answer.failure().message](ViewModel& model) {
+        model.message = message;
+        model.failed = true;
+      };
+    queue_.push_back(std::move(command));
+    if (interruptible_) session_.interrupt();
+  }
+  wake_.notify_one();
 }
 
 std::shared_ptr<const ViewModel> EngineWorker::model() const {
@@ -142,12 +190,16 @@ std::uint64_t EngineWorker::posted() const {
 
 WorkerStatus EngineWorker::status() const {
   const std::lock_guard lock(mutex_);
-  return status_;
+  WorkerStatus status = status_;
+  status.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  status.waiting = queue_.size();
+  status.asked = asker_.progress();
+  return status;
 }
 
 bool EngineWorker::idle() const {
   const std::lock_guard lock(mutex_);
-  return queue_.empty() && !status_.busy;
+  return queue_.empty() && !status_.busy && status_.asking.empty();
 }
 
 bool EngineWorker::waiting() const {
@@ -178,10 +230,17 @@ void EngineWorker::run() {
         status_.settled = false;
         status_.doing = command.line;
         status_.progress = 0;
+        began_ = std::chrono::steady_clock::now();
+        calling_ = command.call != nullptr;
       }
+      interrupting_ = false;
     }
     if (command.call != nullptr) {
       carry_out(command.line, *command.call);
+    } else if (command.answer) {
+      next_.failed = false;
+      command.answer(next_);
+      publish();
     } else if (!command.name.empty()) {
       spell_out(command);
       carry_out(command);
@@ -215,59 +274,9 @@ void EngineWorker::carry_out(const Command& command) {
     next_.message.clear();
     next_.failed = false;
   }
-  if (Inquiries::knows(command.name)) {
-    const Status answered = inquiries_.carry_out(command.name, command.rest, next_);
-    if (!answered) complain(answered.failure());
-    return;
-  }
+  if (Inquiries::knows(command.name)) return ask(command);
   if (move(command) || look(command) || set_stop(command) || note(command)) return;
   complain(error("no such command: {}", command.name));
-}
-
-bool EngineWorker::move(const Command& command) {
-  const std::string& name = command.name;
-  if (name == "seek" || name == "begin" || name == "end") {
-    const auto to = session_.parse_position(name == "seek" ? command.rest : name);
-    if (!to) {
-      complain(to.failure());
-      return true;
-    }
-    after(session_.seek(*to));
-  } else if (name == "step") {
-    after(session_.step(Direction::forward, count_of(command.rest)));
-  } else if (name == "back") {
-    after(session_.step(Direction::backward, count_of(command.rest)));
-  } else if (name == "continue") {
-    after(session_.run(Direction::forward));
-  } else if (name == "reverse-continue") {
-    after(session_.run(Direction::backward));
-  } else if (name == "next-event") {
-    after(session_.run_to_event(Direction::forward));
-  } else if (name == "previous-event") {
-    after(session_.run_to_event(Direction::backward));
-  } else if (name == "step-line" || name == "back-line") {
-    step_line(name == "step-line" ? Direction::forward : Direction::backward);
-  } else if (name == "last-write") {
-    last_write(command.rest);
-  } else if (name == "next-write") {
-    next_write(command.rest);
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void EngineWorker::after(const Result<Stop>& stopped) {
-  if (!stopped)
-    complain(stopped.failure());
-  else if (stopped->kind == StopKind::begin)
-    next_.message = "begin of history: " + stopped->text;
-  else if (stopped->kind == StopKind::end)
-    next_.message = "end of history: " + stopped->text;
-  else
-    next_.message = stopped->text;
-  code_at_.reset();
-  refresh();
 }
 
 void EngineWorker::spell_out(Command& command) {
@@ -283,11 +292,6 @@ void EngineWorker::spell_out(Command& command) {
   command.rest = fmt::format("0x{:x}", variable->address->value);
   if (command.name == "memory" || command.name == "walk") return;
   command.rest += size.empty() ? fmt::format(" {}", variable->size) : " " + size;
-}
-
-void EngineWorker::step_line(Direction direction) {
-  if (source_.sources() == nullptr) return complain(error("no lines are known: no --symbols were given"));
-  after(source_.sources()->step_line(direction, source_.choice()));
 }
 
 void EngineWorker::break_at_line(const std::string& place) {
@@ -323,58 +327,6 @@ void EngineWorker::show_frame(const std::string& number) {
   if (frame != 0) code_at_ = next_.source->frame().pc;
   next_.code = builder_.code(code_at_);
   path_stale_ = true;
-}
-
-Result<EngineWorker::Bytes> EngineWorker::bytes_of(const std::string& rest) {
-  const auto [where, size] = split(rest);
-  const auto address = builder_.address(where);
-  if (!address) return address.failure();
-  const auto mapping = session_.mapping(*address);
-  if (!mapping) return error("{:#x} is not mapped here", address->value);
-  // The memory panel keeps looking at these bytes, wherever its register has been by then.
-  const MemoryModel* seen = next_.memory.get();
-  const bool in_sight = seen != nullptr && *address - seen->base < seen->bytes.size();
-  memory_at_ = fmt::format("0x{:x}", in_sight ? seen->base.value : address->value);
-  return Bytes{*address, mapping->page + (address->value & kPageMask), count_of(size)};
-}
-
-void EngineWorker::say_write(const Bytes& bytes, const session::Hit& hit, const char* when) {
-  if (next_.failed || !hit.access) return;
-  const auto& access = *hit.access;
-  next_.message = fmt::format("{:#x} {} by {}: {:#x} -> {:#x}", bytes.address.value, when,
-                              access.origin == engine::port::AccessOrigin::dma ? std::string("a device")
-                                                                               : session_.describe(access.pc),
-                              access.before, access.after);
-}
-
-void EngineWorker::last_write(const std::string& rest) {
-  const auto bytes = bytes_of(rest);
-  if (!bytes) return complain(bytes.failure());
-  const auto hit = session_.last_write(bytes->physical, bytes->size);
-  if (!hit) return complain(hit.failure());
-  if (!*hit) {
-    next_.message = fmt::format("{:#x} was not written since power-on", bytes->address.value);
-    return;
-  }
-  // Before the writing instruction: one step on shows what it writes.
-  after(session_.seek((*hit)->before));
-  say_write(*bytes, **hit, "was last written here");
-}
-
-void EngineWorker::next_write(const std::string& rest) {
-  const auto bytes = bytes_of(rest);
-  if (!bytes) return complain(bytes.failure());
-  session::Condition write;
-  write.watchpoint = replay::timeline::Watchpoint{{true, bytes->physical.value, bytes->size, false, true}};
-  const auto hits = session_.hits({write}, session_.now(), session_.last(), 1);
-  if (!hits) return complain(hits.failure());
-  if (hits->empty()) {
-    next_.message = fmt::format("{:#x} is not written any more", bytes->address.value);
-    return;
-  }
-  // After the writing instruction, so that what it wrote is seen and the same question goes on from there.
-  after(session_.seek(hits->front().after));
-  say_write(*bytes, hits->front(), "was written just now");
 }
 
 bool EngineWorker::look(const Command& command) {

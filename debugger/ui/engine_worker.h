@@ -1,8 +1,10 @@
 // The engine's own thread: it alone uses the session. It takes commands by name through a queue and publishes
 // immutable models; the window never waits for it. While it has nothing to do it gathers what happened over
-// the whole trace, a stretch at a time. Owned by the window; the public functions on any thread.
+// the whole trace, a stretch at a time. Questions over all of history are asked on a thread beside it: moves
+// go on meanwhile. Owned by the window; the public functions on any thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -15,6 +17,7 @@
 
 #include "debugger/session/analyst.h"
 #include "debugger/session/session.h"
+#include "debugger/ui/asker.h"
 #include "debugger/ui/inquiries.h"
 #include "debugger/ui/model_builder.h"
 #include "debugger/ui/source_model.h"
@@ -31,10 +34,14 @@ class EngineWorker final {
   EngineWorker(const EngineWorker&) = delete;
   EngineWorker& operator=(const EngineWorker&) = delete;
 
-  /// A line such as "seek 37%"; commands.h lists them. A move that is under way ends for it.
+  /// A line such as "seek 37%"; actions.h lists them. Another move ends a seek, or one that takes long.
   void post(std::string command);
-  /// Ends what is under way.
+  /// Ends what is under way, and forgets what waits.
   void cancel();
+  /// Ends the move that is under way.
+  void interrupt();
+  /// To be called now and then: an interruption that came just before its move began is given again.
+  void insist();
 
   /// What a call on the session leaves to be shown anew.
   enum class Effect : std::uint8_t { none, moves, notes };
@@ -58,13 +65,17 @@ class EngineWorker final {
   };
   struct Command {
     std::string line, name, rest;
-    Call* call = nullptr;  ///< instead of a name
+    Call* call = nullptr;  ///< instead of a name, as is what follows
+    Answer answer = {};    ///< of a question that was asked as `line`
   };
 
   void run();
   [[nodiscard]] bool waiting() const;  ///< a command waits
   void carry_out(const Command& command);
   void carry_out(const std::string& name, Call& call);
+  void ask(const Command& command);
+  void deliver(std::uint64_t number, Result<Answer> answer);
+  [[nodiscard]] bool gives_way(const std::string& line, const std::string& name) const;
   bool move(const Command& command);
   bool look(const Command& command);
   bool note(const Command& command);
@@ -101,7 +112,6 @@ class EngineWorker final {
   [[nodiscard]] bool shows(const char* panel) const { return shown_.contains(panel); }
 
   session::Session& session_;
-  session::Analyst* analyst_;
   ModelBuilder builder_;
   SourceBuilder source_;
   Inquiries inquiries_;
@@ -128,6 +138,11 @@ class EngineWorker final {
   WorkerStatus status_;
   bool closing_ = false;
   bool interruptible_ = false;  ///< what is under way gives way to a command
+  bool interrupting_ = false;   ///< what is under way is to end
+  bool calling_ = false;        ///< it is somebody else's call
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  std::uint64_t questions_ = 0;  ///< the newest one's number
+  Asker asker_;                  // ends before what it delivers to
   std::thread thread_;
 };
 

@@ -22,6 +22,16 @@ std::string counted(std::uint64_t number, const char* what) {
   return fmt::format("{} {}{}", grouped(number), what, number == 1 ? "" : "s");
 }
 
+/// Shows `part` as that part of the model.
+template <class Part, class Found>
+Answer answer(std::shared_ptr<const Part> ViewModel::*member, std::shared_ptr<Found> part,
+              std::string message) {
+  return [member, part = std::move(part), message = std::move(message)](ViewModel& model) {
+    model.*member = part;
+    model.message = message;
+  };
+}
+
 }  // namespace
 
 bool Inquiries::knows(const std::string& name) {
@@ -29,11 +39,11 @@ bool Inquiries::knows(const std::string& name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-Status Inquiries::carry_out(const std::string& name, const std::string& rest, ViewModel& model) {
+Result<Question> Inquiries::prepare(const std::string& name, const std::string& rest) {
   if (analyst_ == nullptr) return error("{}: history cannot be searched here", name);
-  if (name == "diff") return diff(rest, model);
-  if (name == "diff-trace") return diff_trace(rest, model);
-  return name == "query" ? query(rest, model) : profile(rest, model);
+  if (name == "diff") return diff(rest);
+  if (name == "diff-trace") return diff_trace(rest);
+  return name == "query" ? query(rest) : profile(rest);
 }
 
 Result<Inquiries::Range> Inquiries::range(const std::string& text) {
@@ -48,7 +58,7 @@ Result<Inquiries::Range> Inquiries::range(const std::string& text) {
   return Range{*from, std::min(*to, session_.last())};
 }
 
-Status Inquiries::diff(const std::string& rest, ViewModel& model) {
+Result<Question> Inquiries::diff(const std::string& rest) {
   const auto words = words_of(rest);
   if (words.empty() || words.size() > 2) return error("one or two positions were expected");
   auto a = session_.parse_position(words[0]);
@@ -56,27 +66,29 @@ Status Inquiries::diff(const std::string& rest, ViewModel& model) {
   auto b = words.size() == 2 ? session_.parse_position(words[1]) : Result<Position>(session_.now());
   if (!b) return b.failure();
   if (*a > *b) std::swap(*a, *b);
-  auto found = analyst_->diff(*a, *b);
-  if (!found) return found.failure();
-  const session::StateDifference& state = found->state;
-  model.message = fmt::format("{} .. {}: {}, {} and {} of memory differ", text_of(found->a.at),
-                              text_of(found->b.at), counted(state.registers.size(), "register"),
-                              counted(state.fields.size(), "field"), counted(state.bytes, "byte"));
-  auto shown = std::make_shared<DiffModel>();
-  shown->instants = std::move(*found);
-  model.diff = std::move(shown);
-  return Done{};
+  return Question([analyst = analyst_, from = *a, to = *b]() -> Result<Answer> {
+    auto found = analyst->diff(from, to);
+    if (!found) return found.failure();
+    const session::StateDifference& state = found->state;
+    std::string message = fmt::format("{} .. {}: {}, {} and {} of memory differ", text_of(found->a.at),
+                                      text_of(found->b.at), counted(state.registers.size(), "register"),
+                                      counted(state.fields.size(), "field"), counted(state.bytes, "byte"));
+    auto shown = std::make_shared<DiffModel>();
+    shown->instants = std::move(*found);
+    return answer(&ViewModel::diff, std::move(shown), std::move(message));
+  });
 }
 
-Status Inquiries::diff_trace(const std::string& path, ViewModel& model) {
+Result<Question> Inquiries::diff_trace(const std::string& path) {
   if (path.empty()) return error("a trace was expected");
-  auto found = analyst_->diff_trace(path);
-  if (!found) return found.failure();
-  model.message = found->relation;
-  auto shown = std::make_shared<DiffModel>();
-  shown->traces = std::move(*found);
-  model.diff = std::move(shown);
-  return Done{};
+  return Question([analyst = analyst_, path]() -> Result<Answer> {
+    auto found = analyst->diff_trace(path);
+    if (!found) return found.failure();
+    std::string message = found->relation;
+    auto shown = std::make_shared<DiffModel>();
+    shown->traces = std::move(*found);
+    return answer(&ViewModel::diff, std::move(shown), std::move(message));
+  });
 }
 
 std::string Inquiries::subject(const std::string& kind, const std::string& text) {
@@ -92,7 +104,7 @@ std::string Inquiries::subject(const std::string& kind, const std::string& text)
   return address ? fmt::format("{:#x}{}", address->value, text.substr(slash)) : text;
 }
 
-Status Inquiries::query(const std::string& rest, ViewModel& model) {
+Result<Question> Inquiries::query(const std::string& rest) {
   auto words = words_of(rest);
   std::string within;
   if (words.size() > 1 && words.back().find("..") != std::string::npos) {
@@ -110,25 +122,29 @@ Status Inquiries::query(const std::string& rest, ViewModel& model) {
   inquiry.from = asked->from;
   inquiry.to = asked->to;
   if (inquiry.kind == "last-write" && within.empty()) inquiry.to = session_.now();
-  auto found = analyst_->ask(inquiry);
-  if (!found) return found.failure();
-  model.message =
-      fmt::format("{} {}: {}{} in {} .. {}", inquiry.kind, inquiry.subject, found->more ? "the first " : "",
-                  counted(found->all.size(), "answer"), text_of(inquiry.from), text_of(inquiry.to));
-  model.answers = std::make_shared<session::Answers>(std::move(*found));
-  return Done{};
+  return Question([analyst = analyst_, inquiry]() -> Result<Answer> {
+    auto found = analyst->ask(inquiry);
+    if (!found) return found.failure();
+    std::string message =
+        fmt::format("{} {}: {}{} in {} .. {}", inquiry.kind, inquiry.subject, found->more ? "the first " : "",
+                    counted(found->all.size(), "answer"), text_of(inquiry.from), text_of(inquiry.to));
+    return answer(&ViewModel::answers, std::make_shared<session::Answers>(std::move(*found)),
+                  std::move(message));
+  });
 }
 
-Status Inquiries::profile(const std::string& rest, ViewModel& model) {
+Result<Question> Inquiries::profile(const std::string& rest) {
   const auto asked = range(rest);
   if (!asked) return asked.failure();
-  auto found = analyst_->profile(asked->from, asked->to);
-  if (!found) return found.failure();
-  model.message =
-      fmt::format("{} of {} in {} .. {}", counted(found->instructions, "instruction"),
-                  counted(found->functions.size(), "function"), text_of(asked->from), text_of(asked->to));
-  model.profile = std::make_shared<session::Profile>(std::move(*found));
-  return Done{};
+  return Question([analyst = analyst_, within = *asked]() -> Result<Answer> {
+    auto found = analyst->profile(within.from, within.to);
+    if (!found) return found.failure();
+    std::string message =
+        fmt::format("{} of {} in {} .. {}", counted(found->instructions, "instruction"),
+                    counted(found->functions.size(), "function"), text_of(within.from), text_of(within.to));
+    return answer(&ViewModel::profile, std::make_shared<session::Profile>(std::move(*found)),
+                  std::move(message));
+  });
 }
 
 }  // namespace hindsight::debugger::ui

@@ -61,7 +61,7 @@ class SharedSession final : public Session {
   Result<session::Stop> run_to_event(session::Direction direction) override {
     return move([&](Session& s) { return s.run_to_event(direction); });
   }
-  void interrupt() override { worker_.cancel(); }
+  void interrupt() override { worker_.interrupt(); }
   void on_progress(std::function<void(double)>) override {}
 
   int add(session::Condition condition) override {

@@ -152,11 +152,15 @@ struct ViewModel {
 
 /// What the engine's thread is doing; changes faster than models do.
 struct WorkerStatus {
-  bool busy = false;     ///< a command is being carried out
-  std::string doing;     ///< that command
-  double progress = 0;   ///< of it, 0 to 1
-  bool settled = false;  ///< nothing is left to do, not even in the background
-  double gathered = 0;   ///< of the whole trace's activity, 0 to 1
+  bool busy = false;        ///< a command is being carried out
+  std::string doing;        ///< that command
+  double progress = 0;      ///< of it, 0 to 1
+  double seconds = 0;       ///< for which it has been under way
+  std::size_t waiting = 0;  ///< commands behind it
+  std::string asking;       ///< the question over all of history that is asked beside it; empty: none
+  double asked = 0;         ///< of that, 0 to 1
+  bool settled = false;     ///< nothing is left to do, not even in the background
+  double gathered = 0;      ///< of the whole trace's activity, 0 to 1
 };
 
 /// "1,234,567", and "+2" after the second delivery there.

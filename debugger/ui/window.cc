@@ -373,8 +373,9 @@ Status run_window(session::Session& session, const WindowOptions& options) {
     const Uint32 begin = SDL_GetTicks();
     // Nothing moves: a look every tenth of a second is enough. The hand on the mouse wakes it at once.
     if (!app.settling()) open = screen.pump(calm > 8 ? 100 : 0);
-    const bool active =
-        screen.heard() || worker.status().busy || worker.model()->serial != drawn || ImGui::IsAnyItemActive();
+    const WorkerStatus status = worker.status();
+    const bool active = screen.heard() || status.busy || !status.asking.empty() ||
+                        worker.model()->serial != drawn || ImGui::IsAnyItemActive();
     drawn = worker.model()->serial;
     calm = active ? 0 : calm + 1;
     screen.frame(app);

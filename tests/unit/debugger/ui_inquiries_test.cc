@@ -51,7 +51,9 @@ class FakeAnalyst final : public session::Analyst {
   }
   Result<session::Profile> profile(Position from, Position to) override {
     if (endless) {
+      if (progress_) progress_(0.25);
       while (!interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      interrupted = false;
       return error("interrupted");
     }
     session::Profile found;
@@ -64,10 +66,13 @@ class FakeAnalyst final : public session::Analyst {
     return found;
   }
   void interrupt() override { interrupted = true; }
-  void on_progress(std::function<void(double)>) override {}
+  void on_progress(std::function<void(double)> progress) override { progress_ = std::move(progress); }
 
-  bool endless = false;
+  std::atomic<bool> endless = false;
   std::atomic<bool> interrupted = false;
+
+ private:
+  std::function<void(double)> progress_;
 };
 
 template <class Done>
@@ -165,11 +170,44 @@ TEST_F(UiInquiries, AProfileIsATreeOfItsRange) {
 TEST_F(UiInquiries, ALongQuestionIsCancelled) {
   analyst.endless = true;
   worker.post("profile");
-  EXPECT_TRUE(wait_until([&] { return worker.status().doing == "profile"; }));
+  EXPECT_TRUE(wait_until([&] { return worker.status().asked == 0.25; }));
+  EXPECT_EQ(worker.status().asking, "profile");
   worker.cancel();
 
   EXPECT_TRUE(wait_until([&] { return worker.idle(); }));
-  EXPECT_EQ(worker.model()->message, "interrupted");
+  EXPECT_EQ(worker.model()->message, "cancelled: profile");
+  EXPECT_FALSE(worker.model()->failed);
+}
+
+TEST_F(UiInquiries, MovesAndLooksGoOnWhileALongQuestionIsAsked) {
+  analyst.endless = true;
+  worker.post("profile");
+  EXPECT_TRUE(wait_until([&] { return worker.status().asked == 0.25; }));
+  worker.post("seek 30");
+  worker.post("step");
+  worker.post("memory 2000");
+
+  EXPECT_TRUE(wait_until([&] { return worker.model()->answered == 4; }));
+  EXPECT_EQ(text_of(worker.model()->now), "31");
+  EXPECT_EQ(worker.status().asking, "profile");
+  EXPECT_FALSE(worker.idle());
+}
+
+TEST_F(UiInquiries, AQuestionThatIsAskedMeanwhileTakesThePlaceOfTheOneUnderWay) {
+  analyst.endless = true;
+  worker.post("profile");
+  EXPECT_TRUE(wait_until([&] { return worker.status().asked == 0.25; }));
+  const auto model = after("diff 34");
+
+  EXPECT_TRUE(model->diff);
+  EXPECT_FALSE(model->profile);
+  EXPECT_THAT(model->message, HasSubstr("differ"));
+}
+
+TEST_F(UiInquiries, AQuestionUnderWayDoesNotKeepTheWindowOpen) {
+  analyst.endless = true;
+  worker.post("profile");
+  EXPECT_TRUE(wait_until([&] { return worker.status().asked == 0.25; }));
 }
 
 TEST_F(UiInquiries, ShowingAnotherPanelLeavesWhatAMoveChangedMarked) {

@@ -227,6 +227,40 @@ TEST(UiWorkerAlone, ALongRunIsCancelled) {
   }));
 }
 
+TEST(UiWorkerAlone, AnotherMoveEndsALongOneAndHappens) {
+  FakeSession session(FakeSession::Options{.endless = true});
+  EngineWorker worker(session);
+  ASSERT_TRUE(wait_until([&] { return worker.idle(); }));
+  worker.post("continue");
+  ASSERT_TRUE(wait_until([&] { return worker.status().progress == 0.5 && worker.status().seconds > 0.4; }));
+  worker.post("seek 30");
+
+  EXPECT_TRUE(wait_until([&] {
+    worker.insist();
+    return worker.idle();
+  }));
+  EXPECT_EQ(text_of(worker.model()->now), "30");
+}
+
+TEST(UiWorkerAlone, CancellingForgetsWhatWaits) {
+  FakeSession session(FakeSession::Options{.endless = true});
+  EngineWorker worker(session);
+  ASSERT_TRUE(wait_until([&] { return worker.idle(); }));
+  worker.post("continue");
+  ASSERT_TRUE(wait_until([&] { return worker.status().progress == 0.5; }));
+  worker.post("continue");
+  worker.post("mark here");
+  EXPECT_EQ(worker.status().waiting, 2U);
+  worker.cancel();
+
+  EXPECT_TRUE(wait_until([&] {
+    worker.insist();
+    return worker.idle();
+  }));
+  EXPECT_TRUE(session.marks().empty());
+  EXPECT_EQ(worker.model()->answered, worker.posted());
+}
+
 TEST(UiWorkerAlone, ADamagedTraceIsSaidAndTheWorkerLives) {
   FakeSession session(FakeSession::Options{.damage = "boot.trace: damaged"});
   EngineWorker worker(session);
