@@ -64,6 +64,9 @@ class Sources {
   /// Where to break for "ring.c:114": one address for each place that the compiler put the line to. The next
   /// line with code where that one has none.
   [[nodiscard]] virtual Result<std::vector<GuestVirt>> addresses(std::string_view file_and_line) = 0;
+  /// Which hits at them count: in a program's code those of that program, not of another one at the same
+  /// addresses. Empty: all.
+  [[nodiscard]] virtual Question when(std::string_view file_and_line) = 0;
   /// To where the next line begins, or the last one began, in one of the frames() (if none is said: the
   /// innermost that has lines) or in its caller; calls are run through. The session's own conditions stop it
   /// too.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 
@@ -97,6 +98,7 @@ Status DwarfFile::load() {
     return error("{}: a file with debug information (DWARF) expected: {}", path_, dwfl_errmsg(-1));
   if (header.e_type == ET_REL) kind_ = Kind::module;
   read_sections(elf);
+  if (kind_ == Kind::program) read_code(elf);
   debug_frame_ = dwfl_module_dwarf_cfi(module_, &bias);
   eh_frame_ = dwfl_module_eh_cfi(module_, &bias);
   const unsigned char* id = nullptr;
@@ -132,6 +134,39 @@ void DwarfFile::read_sections(Elf* elf) {
   }
 }
 
+void DwarfFile::read_code(Elf* elf) {
+  constexpr std::size_t kMost = 64 << 20;
+  for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf, section)) != nullptr;) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == nullptr || (header.sh_flags & SHF_EXECINSTR) == 0 ||
+        header.sh_type == SHT_NOBITS)
+      continue;
+    const Elf_Data* data = elf_rawdata(section, nullptr);
+    if (data == nullptr || data->d_buf == nullptr || data->d_size > kMost) continue;
+    const auto* bytes = static_cast<const std::byte*>(data->d_buf);
+    executable_.emplace_back(header.sh_addr, std::vector<std::byte>(bytes, bytes + data->d_size));
+  }
+}
+
+bool ProgramCode::is_in(const Read& read) const {
+  bool some = false;
+  std::array<std::byte, kPageSize> page;
+  for (const auto& [begin, bytes] : sections_) {
+    for (std::size_t at = 0; at < bytes.size();) {
+      const GuestVirt place = begin + at;
+      const std::size_t size =
+          std::min<std::size_t>(bytes.size() - at, kPageSize - (place.value & kPageMask));
+      const std::span<std::byte> seen = std::span(page).first(size);
+      if (read(place, seen) == size) {
+        if (!std::ranges::equal(seen, std::span(bytes).subspan(at, size))) return false;
+        some = true;
+      }
+      at += size;
+    }
+  }
+  return some;
+}
+
 /// "name=ring" among zero-terminated lines.
 void DwarfFile::read_module_name(Elf_Scn* section) {
   const Elf_Data* data = elf_rawdata(section, nullptr);
@@ -148,6 +183,9 @@ void DwarfFile::read_module_name(Elf_Scn* section) {
 void DwarfFile::place_at_slide(std::uint64_t slide) {
   areas_.clear();
   areas_.push_back({0, ~std::uint64_t{0}, GuestVirt{slide}});
+  auto code = std::make_shared<ProgramCode>();
+  for (const auto& [address, bytes] : executable_) code->add(GuestVirt{address + slide}, bytes);
+  code_ = std::move(code);
 }
 
 void DwarfFile::place_at(GuestVirt address) {

@@ -8,8 +8,10 @@
 #include <elfutils/libdwfl.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +44,22 @@ struct Unit {
 /// A function or a block of one, the outermost first: what covers an address.
 using Scopes = std::vector<Dwarf_Die>;
 
+/// A program's code where it lies once it is loaded. Immutable; any thread.
+class ProgramCode final {
+ public:
+  /// How many bytes from there on could be read.
+  using Read = std::function<std::size_t(GuestVirt at, std::span<std::byte> out)>;
+
+  void add(GuestVirt at, std::vector<std::byte> bytes) { sections_.emplace_back(at, std::move(bytes)); }
+  [[nodiscard]] bool empty() const { return sections_.empty(); }
+  /// Whether this program runs in the address space that `read` looks at: some of its pages are there, and
+  /// all that are hold its bytes.
+  [[nodiscard]] bool is_in(const Read& read) const;
+
+ private:
+  std::vector<std::pair<GuestVirt, std::vector<std::byte>>> sections_;
+};
+
 class DwarfFile final {
  public:
   enum class Kind : std::uint8_t { kernel, module, program };
@@ -66,6 +84,8 @@ class DwarfFile final {
   [[nodiscard]] bool placed() const { return !areas_.empty(); }
   [[nodiscard]] std::optional<LinkAddress> linked(GuestVirt address) const;
   [[nodiscard]] std::optional<GuestVirt> loaded(LinkAddress address) const;
+  /// Of a program, as it is placed; empty where the file holds debug information alone.
+  [[nodiscard]] std::shared_ptr<const ProgramCode> code() const { return code_; }
 
   // ---- code
   [[nodiscard]] std::vector<Unit>& units();
@@ -105,6 +125,7 @@ class DwarfFile final {
   explicit DwarfFile(std::string path) : path_(std::move(path)) {}
   Status load();
   void read_sections(Elf* elf);
+  void read_code(Elf* elf);
   void read_module_name(Elf_Scn* section);
   void index_units();
 
@@ -120,6 +141,8 @@ class DwarfFile final {
   std::vector<std::byte> build_id_;
   std::vector<Section> sections_;
   LinkAddress lowest_ = 0;
+  std::vector<std::pair<LinkAddress, std::vector<std::byte>>> executable_;  ///< a program's sections
+  std::shared_ptr<const ProgramCode> code_ = std::make_shared<ProgramCode>();
   std::vector<Area> areas_;
   bool indexed_ = false;
   std::vector<Unit> units_;

@@ -46,7 +46,22 @@ struct Placed {
   std::unique_ptr<DwarfFile> file;
   bool fixed = false;        ///< the user said where it lies
   std::string trouble = {};  ///< empty: it is of use
+  bool elsewhere = false;    ///< a program, and another one runs at the cursor
+
+  /// Of code that may run at the cursor.
+  [[nodiscard]] std::optional<LinkAddress> linked(GuestVirt address) const {
+    return elsewhere ? std::nullopt : file->linked(address);
+  }
 };
+
+/// Whether one of these programs runs; none: any.
+session::Question any_runs(std::vector<std::shared_ptr<const ProgramCode>> programs) {
+  if (programs.empty()) return {};
+  return [programs = std::move(programs)](const session::View& view) {
+    const auto read = [&](GuestVirt at, std::span<std::byte> out) { return view.read(at, out); };
+    return std::ranges::any_of(programs, [&](const auto& program) { return program->is_in(read); });
+  };
+}
 
 /// A call that has not returned, not counting those inlined into it.
 struct Level {
@@ -84,6 +99,7 @@ class SourceView final : public session::Sources {
   std::vector<Variable> variables(std::size_t frame) override;
   std::shared_ptr<const SourceText> text(const std::string& file) override;
   Result<std::vector<GuestVirt>> addresses(std::string_view file_and_line) override;
+  session::Question when(std::string_view file_and_line) override;
   Result<Stop> step_line(Direction direction, std::optional<std::size_t> frame) override;
   std::vector<std::string> troubles() override {
     std::vector<std::string> all;
@@ -94,6 +110,7 @@ class SourceView final : public session::Sources {
 
  private:
   void place();
+  void place_program(Placed& placed);
   std::string place_kernel(DwarfFile& file);
   [[nodiscard]] bool is_running_kernel(const DwarfFile& file);
   std::vector<Level> levels();
@@ -105,7 +122,14 @@ class SourceView final : public session::Sources {
   void find_statements(SourceText& text);
   Status read_text(SourceText& text) const;
   [[nodiscard]] std::vector<std::string> candidates(const std::string& file) const;
-  int add_stop(GuestVirt address, std::optional<FrameRule> rule, std::optional<std::uint64_t> frame);
+  struct Found {
+    DwarfFile* file;
+    Unit* unit;
+    const Line* line;
+  };
+  Result<std::vector<Found>> find_line(std::string_view file_and_line);
+  int add_stop(GuestVirt address, const session::Question& runs, std::optional<FrameRule> rule,
+               std::optional<std::uint64_t> frame);
   std::optional<Result<Stop>> leave_backward(const Call& call);
 
   Session& session_;
@@ -130,6 +154,7 @@ void SourceView::place() {
   std::optional<Result<std::vector<session::ModuleInfo>>> modules;
   for (Placed& placed : files_) {
     DwarfFile& file = *placed.file;
+    if (file.kind() == DwarfFile::Kind::program) place_program(placed);
     if (placed.fixed || file.kind() == DwarfFile::Kind::program) continue;
     if (file.kind() == DwarfFile::Kind::kernel) {
       if (file.placed()) continue;
@@ -153,6 +178,15 @@ void SourceView::place() {
               : fmt::format("{}: where it lies is not known: {}", file.path(), modules->failure().message);
     }
   }
+}
+
+/// Programs share their addresses with others: whose they are at the cursor the memory there tells.
+void SourceView::place_program(Placed& placed) {
+  const auto code = placed.file->code();
+  const auto read = [this](GuestVirt at, std::span<std::byte> out) { return session_.read(at, out); };
+  placed.elsewhere = !code->empty() && !code->is_in(read);
+  placed.trouble =
+      placed.elsewhere ? fmt::format("{}: not the program that runs here", placed.file->path()) : "";
 }
 
 std::string SourceView::place_kernel(DwarfFile& file) {
@@ -216,7 +250,7 @@ void SourceView::complete(std::vector<Level>& all, bool from_kernel) {
 
 std::optional<Caller> SourceView::caller(const Level& level) {
   for (const Placed& placed : files_) {
-    const auto pc = placed.file->linked(level.lookup());
+    const auto pc = placed.linked(level.lookup());
     if (!pc) continue;
     if (auto found = caller_of({*placed.file, *pc, level.registers, read_})) return found;
   }
@@ -235,7 +269,7 @@ std::vector<SourceFrame> SourceView::frames() {
 /// Of a program, which the kernel does not know.
 void SourceView::name_by_symbol(const Level& level, SourceFrame& frame) const {
   for (const Placed& placed : files_) {
-    const auto pc = placed.file->linked(level.lookup());
+    const auto pc = placed.linked(level.lookup());
     std::string name = pc ? placed.file->symbol_at(*pc) : "";
     if (name.empty()) continue;
     frame.function = std::move(name);
@@ -246,7 +280,7 @@ void SourceView::name_by_symbol(const Level& level, SourceFrame& frame) const {
 void SourceView::add_calls(std::size_t index, const Level& level, std::vector<SourceFrame>& out) {
   Call call{.level = index};
   for (const Placed& placed : files_) {
-    const auto pc = placed.file->linked(level.lookup());
+    const auto pc = placed.linked(level.lookup());
     Unit* unit = pc ? placed.file->unit_at(*pc) : nullptr;
     if (unit == nullptr) continue;
     call.file = placed.file.get();
@@ -375,8 +409,8 @@ std::shared_ptr<const SourceText> SourceView::text(const std::string& file) {
 
 // ---- places to break at
 
-Result<std::vector<GuestVirt>> SourceView::addresses(std::string_view file_and_line) {
-  place();
+/// The nearest line with code, at every place that the compiler put it to.
+Result<std::vector<SourceView::Found>> SourceView::find_line(std::string_view file_and_line) {
   const std::size_t colon = file_and_line.rfind(':');
   unsigned wanted = 0;
   const std::string_view digits = file_and_line.substr(std::min(colon, file_and_line.size() - 1) + 1);
@@ -385,12 +419,7 @@ Result<std::vector<GuestVirt>> SourceView::addresses(std::string_view file_and_l
       end != digits.data() + digits.size())
     return error("FILE:LINE expected, found \"{}\"", file_and_line);
   const std::string_view name = file_and_line.substr(0, colon);
-  struct Found {
-    DwarfFile* file;
-    Unit* unit;
-    const Line* line;
-  };
-  bool named = false, not_loaded = false;
+  bool named = false;
   std::vector<Found> all;
   unsigned nearest = ~0U;
   const auto search = [&](bool every_unit) {
@@ -410,38 +439,57 @@ Result<std::vector<GuestVirt>> SourceView::addresses(std::string_view file_and_l
   };
   search(false);
   if (!named) search(true);  // a header, or a part of another file
+  if (!all.empty()) return all;
+  if (named) return error("{} has no code at line {} or after it", name, wanted);
+  return error("no debug information knows a file {}", name);
+}
+
+Result<std::vector<GuestVirt>> SourceView::addresses(std::string_view file_and_line) {
+  place();
+  const auto all = find_line(file_and_line);
+  if (!all) return all.failure();
   std::set<std::pair<const Unit*, Dwarf_Off>> calls;
   std::vector<GuestVirt> addresses;
-  for (const Found& found : all) {
+  for (const Found& found : *all) {
     // The first of each function or inlined call: ascending, so the others come later.
     const Scopes scopes = DwarfFile::scopes_at(*found.unit, found.line->address);
     const auto call = std::ranges::find_if(scopes.rbegin(), scopes.rend(), is_call);
     Dwarf_Die die = call == scopes.rend() ? found.unit->die : *call;
     if (!calls.emplace(found.unit, dwarf_dieoffset(&die)).second || addresses.size() >= kMostAddresses)
       continue;
-    const auto address = found.file->loaded(found.line->address);
-    not_loaded |= !address;
-    if (address) addresses.push_back(*address);
+    if (const auto address = found.file->loaded(found.line->address)) addresses.push_back(*address);
   }
-  if (!addresses.empty()) return addresses;
-  if (not_loaded) return error("{}: its code is not loaded here", file_and_line);
-  if (named) return error("{} has no code at line {} or after it", name, wanted);
-  return error("no debug information knows a file {}", name);
+  if (addresses.empty()) return error("{}: its code is not loaded here", file_and_line);
+  return addresses;
+}
+
+session::Question SourceView::when(std::string_view file_and_line) {
+  const auto all = find_line(file_and_line);
+  std::vector<std::shared_ptr<const ProgramCode>> programs;
+  if (all)
+    for (const Found& found : *all) {
+      // Code that cannot be told apart counts whatever runs.
+      if (found.file->code()->empty()) return {};
+      if (std::ranges::find(programs, found.file->code()) == programs.end())
+        programs.push_back(found.file->code());
+    }
+  return any_runs(std::move(programs));
 }
 
 // ---- walking from line to line
 
-int SourceView::add_stop(GuestVirt address, std::optional<FrameRule> rule,
+int SourceView::add_stop(GuestVirt address, const session::Question& runs, std::optional<FrameRule> rule,
                          std::optional<std::uint64_t> frame) {
   session::Condition condition;
   condition.breakpoint = replay::timeline::Breakpoint{address};
-  if (!frame) return session_.add(condition);
+  if (!frame) return session_.add(condition, runs);
   // Where no simple rule holds: the same stack, and not above the frame.
   constexpr std::uint64_t kStack = 16 << 10;
   const std::size_t index = index_[rule ? rule->number : kStackPointer];
   return session_.add(condition, [=, wanted = *frame](const session::View& view) {
     const std::uint64_t value = view.register_value(index)[0];
-    return rule ? value + rule->offset == wanted : value < wanted && wanted - value <= kStack;
+    const bool same = rule ? value + rule->offset == wanted : value < wanted && wanted - value <= kStack;
+    return same && (!runs || runs(view));
   });
 }
 
@@ -467,13 +515,15 @@ Result<Stop> SourceView::step_line(Direction direction, std::optional<std::size_
   const auto frame = canonical_frame_address(view_of(call));
   const Line* here = call.file->line_at(*call.unit, call.pc);
   std::set<int> ids;
+  session::Question runs;
+  if (!call.file->code()->empty()) runs = any_runs({call.file->code()});
   const Scopes chain(call.scopes.begin(), call.scopes.begin() + static_cast<std::ptrdiff_t>(call.inside));
   for (const LineStop& stop : line_stops(*call.file, *call.unit, chain, forward ? here : nullptr))
-    ids.insert(add_stop(stop.address, stop.rule, frame));
+    ids.insert(add_stop(stop.address, runs, stop.rule, frame));
   if (forward && call.level + 1 < levels_.size()) {
     const Level& back = levels_[call.level + 1];
     const auto sp = back.registers[kStackPointer];
-    ids.insert(add_stop(back.pc, FrameRule{kStackPointer, 0}, sp ? sp : frame));
+    ids.insert(add_stop(back.pc, runs, FrameRule{kStackPointer, 0}, sp ? sp : frame));
   }
   Result<Stop> stopped = session_.run(direction);
   for (const int id : ids) session_.remove(id);

@@ -307,10 +307,11 @@ void EngineWorker::break_at_line(const std::string& place) {
     std::erase_if(breakpoints_, of_line);
     return;
   }
+  const session::Question when = source_.sources()->when(place);
   for (const GuestVirt address : *addresses) {
     session::Condition condition;
     condition.breakpoint = replay::timeline::Breakpoint{address};
-    breakpoints_.push_back({session_.add(condition), address, place, false});
+    breakpoints_.push_back({session_.add(condition, when), address, place, false});
   }
 }
 

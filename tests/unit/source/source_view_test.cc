@@ -321,5 +321,54 @@ TEST(SymbolFile, IsAPathAndPerhapsAnAddress) {
             "FILE or FILE@ADDRESS expected, found \"a.out@home\"");
 }
 
+// Two programs at the same addresses: which of them runs, its code in memory tells.
+
+TEST(SourceOfTwoPrograms, LinesAreThoseOfTheOneThatRunsWhicheverIsNamedFirst) {
+  for (const char* runs : {"O0", "O2"}) {
+    tests::support::ProgramSession session(sample(runs));
+    const auto sources = open_sources(session, {{sample("O0"), {}}, {sample("O2"), {}}}, {});
+    const auto alone = open_sources(session, {{sample(runs), {}}}, {});
+    ASSERT_TRUE(sources && alone);
+    for (int i = 0; i < 200; ++i) {
+      const auto found = (*sources)->frames(), expected = (*alone)->frames();
+      ASSERT_EQ(found.size(), expected.size());
+      EXPECT_EQ(found[0].function, expected[0].function);
+      EXPECT_EQ(found[0].place, expected[0].place);
+      ASSERT_TRUE(session.step(Direction::forward, 1));
+    }
+  }
+}
+
+TEST(SourceOfTwoPrograms, OneThatDoesNotRunGivesNoLinesAndSaysSo) {
+  tests::support::ProgramSession session(sample("O0"));
+  const auto sources = open_sources(session, {{sample("O2"), {}}}, {});
+  ASSERT_TRUE(sources);
+
+  EXPECT_FALSE((*sources)->frames().front().place);
+  EXPECT_THAT((*sources)->troubles(),
+              ElementsAre(HasSubstr("sample_O2.elf: not the program that runs here")));
+}
+
+TEST(SourceOfTwoPrograms, ABreakpointOnALineOfOneDoesNotStopTheOther) {
+  tests::support::ProgramSession session(sample("O0"));
+  const auto both = open_sources(session, {{sample("O0"), {}}, {sample("O2"), {}}}, {});
+  const auto other = open_sources(session, {{sample("O2"), {}}}, {});
+  ASSERT_TRUE(both && other);
+  const auto stops = [&](session::Sources& sources) {
+    std::vector<int> ids;
+    session::Condition everywhere;
+    // Where the program runs in any case: its first instruction's successor.
+    everywhere.breakpoint = replay::timeline::Breakpoint{session.pc()};
+    ids.push_back(session.add(everywhere, sources.when("sample.c:39")));
+    EXPECT_TRUE(session.seek(session.last()));
+    const auto stopped = session.run(Direction::backward);
+    for (const int id : ids) session.remove(id);
+    EXPECT_TRUE(session.seek(session.first()));
+    return stopped && stopped->kind == StopKind::condition;
+  };
+  EXPECT_TRUE(stops(**both));
+  EXPECT_FALSE(stops(**other));
+}
+
 }  // namespace
 }  // namespace hindsight::debugger::source
