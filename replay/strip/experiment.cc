@@ -10,6 +10,9 @@ using engine::port::Machine;
 using engine::port::StopReason;
 namespace store = traces::store;
 
+/// What the places may take of the host's memory beyond the first after power-on.
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;
+
 enum class Step : std::uint8_t { on, done, stray, interrupted };
 
 /// Runs on to the next checkpoint: a multiple of the stride, or the end. `stray`: it ended otherwise.
@@ -85,7 +88,7 @@ MachineExperiment::MachineExperiment(Machine& machine, StandIn& border, UserData
     stop_asked_ = true;
     machine_.request_stop();
   });
-  places_.push_back({snapshotter_.take({}), border_.position(), 0});
+  places_.push_back({snapshotter_.take({}), border_.position()});
 }
 
 MachineExperiment::~MachineExperiment() { border_.on_stop({}); }
@@ -101,7 +104,23 @@ Status MachineExperiment::go_before(std::size_t event) {
 void MachineExperiment::remember(std::size_t checkpoint) {
   const Icount now = machine_.now().icount;
   if (now >= last_ || now - places_.back().snapshot->at.icount < distance_) return;
-  places_.push_back({snapshotter_.take({}), border_.position(), checkpoint});
+  auto snapshot = snapshotter_.take({});
+  const std::uint64_t bytes = snapshot->bytes_beyond(places_.back().snapshot.get());
+  places_.push_back({std::move(snapshot), border_.position(), checkpoint, bytes});
+  // The first after power-on holds all that was written up to there, and is needed in any case.
+  std::uint64_t sum = 0;
+  for (std::size_t i = 2; i < places_.size(); ++i) sum += places_[i].bytes;
+  if (sum > kMostBytes) thin();
+}
+
+void MachineExperiment::thin() {
+  std::vector<Place> fewer{places_.front()};
+  for (std::size_t i = 1; i < places_.size(); i += 2) {
+    fewer.push_back(std::move(places_[i]));
+    fewer.back().bytes = fewer.back().snapshot->bytes_beyond(fewer[fewer.size() - 2].snapshot.get());
+  }
+  places_ = std::move(fewer);
+  distance_ *= 2;
 }
 
 Result<std::optional<Icount>> MachineExperiment::run(std::span<const Piece> replaced, Icount limit) {

@@ -73,9 +73,12 @@ class MachineExperiment final : public Experiment {
     std::shared_ptr<const snapshot::Snapshot> snapshot;
     StandIn::Position border;
     std::size_t checkpoint = 0;  ///< the next one
+    std::uint64_t bytes = 0;     ///< of memory, that the place before does not take
   };
   Status go_before(std::size_t event);
   void remember(std::size_t checkpoint);
+  /// Forgets every second place.
+  void thin();
 
   engine::port::Machine& machine_;
   StandIn& border_;
@@ -83,7 +86,7 @@ class MachineExperiment final : public Experiment {
   const Course& course_;
   const Icount last_;
   const Accept accept_;
-  const std::uint64_t distance_;  ///< between places, in instructions
+  std::uint64_t distance_;  ///< between places, in instructions
   snapshot::Snapshotter snapshotter_;
   std::vector<Place> places_;  ///< the first is power-on
   bool stop_asked_ = false;    ///< by the border; the machine may not have noticed yet

@@ -60,13 +60,13 @@ std::optional<Segment> segment_of(std::span<const std::byte> frame) {
   constexpr std::size_t kEthernet = 14;
   if (frame.size() < kEthernet + 20 || word(frame, 12) != 0x0800 || value(frame[kEthernet]) >> 4 != 4)
     return std::nullopt;
-  const std::size_t begin = kEthernet + 4 * (value(frame[kEthernet]) & 15);
+  const std::size_t begin = kEthernet + 4 * std::max(value(frame[kEthernet]) & 15, 5u);
   const std::size_t end = kEthernet + word(frame, kEthernet + 2);
   const unsigned protocol = value(frame[kEthernet + 9]);
   const bool udp = protocol == 17, fragment = (word(frame, kEthernet + 6) & 0x3fff) != 0;
   if (fragment || (!udp && protocol != 6) || end > frame.size() || begin + (udp ? 8 : 20) > end)
     return std::nullopt;
-  const std::size_t payload = begin + (udp ? 8 : 4 * (value(frame[begin + 12]) >> 4));
+  const std::size_t payload = begin + (udp ? 8 : 4 * std::max(value(frame[begin + 12]) >> 4, 5u));
   if (payload > end) return std::nullopt;
   return Segment{begin, payload, end, begin + (udp ? 6u : 16u), udp};
 }
