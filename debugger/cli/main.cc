@@ -210,6 +210,16 @@ void add_source(CLI::App& command, SourceOptions& options) {
       ->allow_extra_args(false);
 }
 
+void add_events(CLI::App& command, EventsOptions& options) {
+  command.add_option("trace", options.trace, "the trace")->required();
+  command.add_option("--from", options.from, "first icount");
+  command.add_option("--to", options.to, "last icount");
+  command
+      .add_option("--kind", options.kind, "only inputs or only samples; or the digests, which are no events")
+      ->check(CLI::IsMember({"input", "sample", "digest"}));
+  command.add_flag("--json", options.json, "one JSON object a line");
+}
+
 void parse(CLI::App& app, std::vector<std::string> words) {
   std::reverse(words.begin(), words.end());  // which CLI11 takes from the back
   app.parse(std::move(words));
@@ -292,13 +302,7 @@ int dispatch(int argc, char** argv) {
   info->add_flag("--json", info_json, "as one JSON object");
   EventsOptions listing;
   auto* events = app.add_subcommand("events", "list what came from outside");
-  events->add_option("trace", listing.trace, "the trace")->required();
-  events->add_option("--from", listing.from, "first icount");
-  events->add_option("--to", listing.to, "last icount");
-  events
-      ->add_option("--kind", listing.kind, "only inputs or only samples; or the digests, which are no events")
-      ->check(CLI::IsMember({"input", "sample", "digest"}));
-  events->add_flag("--json", listing.json, "one JSON object a line");
+  add_events(*events, listing);
 
   GdbOptions serving;
   auto* gdb = app.add_subcommand("gdb", "let gdb walk along a trace, in both directions");
