@@ -118,7 +118,10 @@ class MemoryPanel final : public Panel {
     const std::size_t at = panes.shared.picked;
     if (at + 8 > memory.bytes.size() || (memory.state[at] & MemoryModel::kReadable) == 0) return;
     const std::uint8_t* bytes = &memory.bytes[at];
+    float room = ImGui::GetContentRegionMax().x;
     const auto pair = [&](const char* name, const std::string& value) {
+      const float width = ImGui::CalcTextSize((name + value).c_str()).x + 4 * panes.scale;
+      if (ImGui::GetCursorPosX() + width > room) return;
       coloured(panes.theme.faint, name);
       ImGui::SameLine(0, 4 * panes.scale);
       coloured(panes.theme.text, value);
@@ -129,6 +132,7 @@ class MemoryPanel final : public Panel {
     pair("u16", fmt::format("{}", as<std::uint16_t>(bytes)));
     pair("u32", fmt::format("{}", as<std::uint32_t>(bytes)));
     ImGui::NewLine();
+    room -= 2 * button_width(panes) + 18 * panes.scale;  // the buttons stand beside this line
     pair("u64", fmt::format("{:016x}", as<std::uint64_t>(bytes)));
     pair("i64", fmt::format("{}", as<std::int64_t>(bytes)));
     pair("f64", fmt::format("{:.6g}", as<double>(bytes)));
@@ -136,17 +140,23 @@ class MemoryPanel final : public Panel {
     writers(panes, memory);
   }
 
+  static bool is_narrow(const Panes& panes) { return ImGui::GetContentRegionMax().x < 520 * panes.scale; }
+  static float button_width(const Panes& panes) { return (is_narrow(panes) ? 54.0F : 104.0F) * panes.scale; }
+
   /// At the right of the numbers: where the picked byte was written before, and where it will be.
   static void writers(const Panes& panes, const MemoryModel& memory) {
     const std::uint64_t address = memory.base.value + panes.shared.picked;
     ImGui::PushFont(panes.fonts.text);
-    const float width = 104 * panes.scale;
+    const float width = button_width(panes);
+    const bool narrow = is_narrow(panes);
     ImGui::SetCursorPos({ImGui::GetContentRegionMax().x - 2 * width - 6 * panes.scale,
                          ImGui::GetWindowHeight() - ImGui::GetFrameHeight() - 14 * panes.scale});
-    if (framed_button(panes, "Last write", width)) panes.perform(fmt::format("last-write 0x{:x}", address));
+    if (framed_button(panes, narrow ? "Last" : "Last write", width))
+      panes.perform(fmt::format("last-write 0x{:x}", address));
     if (ImGui::IsItemHovered()) ImGui::SetTooltip("Go back to what wrote the picked byte (Ctrl+W)");
     ImGui::SameLine(0, 6 * panes.scale);
-    if (framed_button(panes, "Next write", width)) panes.perform(fmt::format("next-write 0x{:x}", address));
+    if (framed_button(panes, narrow ? "Next" : "Next write", width))
+      panes.perform(fmt::format("next-write 0x{:x}", address));
     if (ImGui::IsItemHovered()) ImGui::SetTooltip("Go on to what writes it next (Ctrl+Shift+W)");
     ImGui::PopFont();
   }
