@@ -19,6 +19,10 @@ class RecordedMachine final : public session::LiveMachine {
 
   engine::port::Machine& machine() override { return recording_.built().machine(); }
   Result<engine::port::StopReason> run(Icount until) override;
+  void set_mark(const session::MarkInfo& mark) override {
+    recording_.set_mark({mark.name, mark.note, {mark.at.icount, mark.at.delivery}});
+  }
+  void remove_mark(const std::string& name) override { recording_.remove_mark(name); }
   Status commit() override;
   Result<std::unique_ptr<session::Session>> open_past(session::Position last) override;
 

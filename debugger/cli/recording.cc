@@ -117,6 +117,8 @@ class RealRecording final : public LiveRecording {
     recording();
     snapshots_->take_patiently();
   }
+  void set_mark(const store::Mark& mark) override { writer_->set_mark(mark); }
+  void remove_mark(const std::string& name) override { writer_->remove_mark(name); }
   Status commit() override {
     recording();
     if (snapshots_) snapshots_->settle();

@@ -47,6 +47,9 @@ class LiveRecording {
   /// Puts a snapshot of the machine as it stands into the trace, waiting for the disk. Needs
   /// snapshots_on_request.
   virtual void take_snapshot() = 0;
+  /// Keeps a mark in the trace, in place of one of that name.
+  virtual void set_mark(const traces::store::Mark& mark) = 0;
+  virtual void remove_mark(const std::string& name) = 0;
   /// Returns when all that happened so far is in the trace; nothing more is written until advance().
   virtual Status commit() = 0;
   /// Closes the trace, once. An Error says whether there is one.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "debugger/session/kernel_view.h"
@@ -95,6 +96,13 @@ class RealLiveSession final : public LiveSession {
         kernel_({[this]() -> port::Machine& { return machine(); }, [this] { return last(); }, {}}),
         first_(machine().debug().position()) {}
 
+  ~RealLiveSession() override {
+    close_past();
+    if (!ended_) (void)write_marks();  // if it cannot be written, who closes the trace says so
+  }
+  RealLiveSession(const RealLiveSession&) = delete;
+  RealLiveSession& operator=(const RealLiveSession&) = delete;
+
   [[nodiscard]] std::optional<StopReason> ended() const override { return ended_; }
 
   // ---- where
@@ -103,7 +111,11 @@ class RealLiveSession final : public LiveSession {
   [[nodiscard]] Position last() const override { return debug().position(); }
   [[nodiscard]] VirtualTime time() const override { return in_past_ ? past_->time() : machine().now().time; }
   Result<Position> parse_position(std::string_view text) override {
-    if (!text.starts_with("event:")) return session::parse_position(text, {first(), last(), {}, {}});
+    const auto mark = [&](std::string_view name) -> std::optional<Position> {
+      const auto found = std::ranges::find(marks_, name, &MarkInfo::name);
+      return found == marks_.end() ? std::nullopt : std::optional(found->at);
+    };
+    if (!text.starts_with("event:")) return session::parse_position(text, {first(), last(), mark, {}});
     if (const Status opened = open_past(); !opened) return opened.failure();
     return past_->parse_position(text);
   }
@@ -247,9 +259,22 @@ class RealLiveSession final : public LiveSession {
   }
   Status take_snapshot() override { return being_recorded(); }
   Result<std::size_t> keep_useful_snapshots() override { return being_recorded(); }
-  [[nodiscard]] std::vector<MarkInfo> marks() const override { return {}; }
-  Status set_mark(std::string, std::string) override { return being_recorded(); }
-  Status remove_mark(const std::string&) override { return being_recorded(); }
+  [[nodiscard]] std::vector<MarkInfo> marks() const override { return marks_; }
+  Status set_mark(std::string name, std::string note) override {
+    if (ended_) {
+      if (const Status kept = in_ended_trace([&] { return past_->set_mark(name, note); }); !kept) return kept;
+    }
+    std::erase_if(marks_, [&](const MarkInfo& mark) { return mark.name == name; });
+    marks_.push_back({name, std::move(note), now()});
+    return keep_mark(name);
+  }
+  Status remove_mark(const std::string& name) override {
+    if (ended_) {
+      if (const Status kept = in_ended_trace([&] { return past_->remove_mark(name); }); !kept) return kept;
+    }
+    std::erase_if(marks_, [&](const MarkInfo& mark) { return mark.name == name; });
+    return keep_mark(name);
+  }
   Result<std::string> branch(const std::string& path) override {
     if (const Status opened = open_past(); !opened) return opened.failure();
     if (const auto moved = go_to_live_end(); !moved) return moved.failure();
@@ -261,6 +286,32 @@ class RealLiveSession final : public LiveSession {
   [[nodiscard]] port::DebugPort& debug() const { return live_.machine().debug(); }
   static Error being_recorded() {
     return error("the trace is still being recorded: only its recorder writes it");
+  }
+
+  // ---- marks: the recorder writes them, but no byte of the file may change while the past is read from it
+  Status keep_mark(const std::string& name) {
+    if (ended_) return Done{};
+    unwritten_.insert(name);
+    return past_ ? Status(Done{}) : write_marks();
+  }
+  Status write_marks() {
+    if (unwritten_.empty()) return Done{};
+    for (const std::string& name : unwritten_) {
+      const auto mark = std::ranges::find(marks_, name, &MarkInfo::name);
+      if (mark != marks_.end())
+        live_.set_mark(*mark);
+      else
+        live_.remove_mark(name);
+    }
+    unwritten_.clear();
+    return live_.commit();
+  }
+  /// Nobody records it any more: a session over it writes.
+  template <class Write>
+  Status in_ended_trace(const Write& write) {
+    if (const Status opened = open_past(); !opened) return opened;
+    if (const Status stands = go_to_live_end(); !stands) return stands;
+    return write();
   }
 
   Stop moved_stop(StopKind kind, std::optional<Hit> hit) {
@@ -285,6 +336,7 @@ class RealLiveSession final : public LiveSession {
   Result<StopReason> advance(Icount until) {
     leave_past();
     close_past();
+    if (const Status written = write_marks(); !written) return written.failure();
     auto reason = live_.run(until);
     // A request to stop that came after the move it was meant for.
     while (reason && *reason == StopReason::interrupted && !interrupted_) reason = live_.run(until);
@@ -413,6 +465,8 @@ class RealLiveSession final : public LiveSession {
   std::map<int, Condition> conditions_;
   std::map<int, int> past_ids_;  ///< the past's numbers of conditions
   int next_id_ = 1;
+  std::vector<MarkInfo> marks_;
+  std::set<std::string> unwritten_;  ///< names of marks that came, changed or went since
   std::optional<StopReason> ended_;
   std::atomic<bool> interrupted_{false};
   std::function<void(double)> progress_;

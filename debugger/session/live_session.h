@@ -23,6 +23,10 @@ class LiveMachine {
   /// As Machine::run, with digests and snapshots taken on the way; `reached` before `until` is the end that
   /// the user set. Fails when the trace can no longer be written.
   virtual Result<engine::port::StopReason> run(Icount until) = 0;
+  /// Keeps a mark in the trace, in place of one of that name. Until the machine has ended; not while what
+  /// open_past() opened is there.
+  virtual void set_mark(const MarkInfo& mark) = 0;
+  virtual void remove_mark(const std::string& name) = 0;
   /// Returns when all that happened so far is in the trace; nothing more is written until run().
   virtual Status commit() = 0;
   /// Opens what commit() left: a history that ends at `last`.

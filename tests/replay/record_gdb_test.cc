@@ -262,12 +262,20 @@ TEST_F(RecordUnderGdb, WhatIsTypedAtTheTerminalIsRecordedAndGdbGoesBackToIt) {
 
 TEST_F(RecordUnderGdb, BranchesOffFromThePastAndTheRecordingGoesOn) {
   start({"--seed", "1", "--stop-at", "60000000"});
-  const Answers said = gdb({"monitor seek 50000000", "monitor seek 40000000",
-                            "monitor branch " + path("b.hst"), "monitor when", "monitor mark here"});
+  const Answers said =
+      gdb({"monitor seek 50000000", "monitor seek 40000000", "monitor branch " + path("b.hst"),
+           "monitor when", "monitor mark here", "monitor mark twice", "monitor seek 55000000",
+           "monitor mark live it happened", "monitor mark twice", "monitor marks", "monitor seek mark:here"});
   EXPECT_THAT(said[2], HasSubstr("ran on from icount 40000000 for 1,000,000,000 instructions"));
   EXPECT_THAT(said[3], HasSubstr("icount 40000000 of 50000000 "));
-  EXPECT_THAT(said[4], HasSubstr("the trace is still being recorded: only its recorder writes it"));
+  EXPECT_THAT(said[4], HasSubstr("mark:here is icount 40000000"));
+  EXPECT_THAT(said[7], HasSubstr("mark:live is icount 55000000"));
+  EXPECT_THAT(said[9], HasSubstr("55000000  live  it happened"));
+  EXPECT_THAT(said[10], HasSubstr("icount 40000000 of 55000000 "));
   EXPECT_EQ(finish().code, 0);
+  for (const auto& [mark, at] : {std::pair("mark:here", "40000000"), std::pair("mark:live", "55000000")})
+    EXPECT_EQ(hindsight({"show", trace(), "registers", "--at", mark}).text,
+              hindsight({"show", trace(), "registers", "--at", at}).text);
   expect_verified(trace());
   expect_verified(path("b.hst"));
 }

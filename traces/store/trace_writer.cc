@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "traces/store/lmdb_error.h"
 
@@ -222,6 +223,18 @@ void TraceWriter::put_snapshot(SnapshotRecord snapshot, std::uint64_t begun) {
   open_.snapshots.emplace_back(std::move(snapshot), begun);
 }
 
+void TraceWriter::set_mark(const Mark& mark) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t number = marks_.try_emplace(mark.name, marks_.size()).first->second;
+  add_write(open_.marks, table_index("marks"), key_of(number), ValueKind::mark, encode(mark));
+}
+
+void TraceWriter::remove_mark(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto known = marks_.find(name);
+  if (known != marks_.end()) open_.marks.push_back({table_index("marks"), key_of(known->second), {}});
+}
+
 Status TraceWriter::flush() {
   std::unique_lock lock(mutex_);
   const std::uint64_t asked = ++flushes_asked_;
@@ -266,8 +279,8 @@ void TraceWriter::run() {
     Batch batch = std::exchange(open_, Batch{});
     open_.from = open_.until = batch.until;
     const bool idle = batch.bytes == 0 && batch.page_bytes == 0 && batch.snapshots.empty() &&
-                      batch.snapshots_begun.empty() && batch.until == batch.from && !batch.config &&
-                      !batch.end;
+                      batch.snapshots_begun.empty() && batch.marks.empty() && batch.until == batch.from &&
+                      !batch.config && !batch.end;
     wake_snapshots_.notify_all();
     if (idle || failure_) {
       flushes_done_ = flushes;
@@ -341,6 +354,7 @@ std::vector<TraceWriter::Write> TraceWriter::encode_batch(Batch& batch) {
     progress_.digests++;
   }
   encode_snapshots(batch, writes);
+  std::ranges::move(batch.marks, std::back_inserter(writes));
   progress_.at = batch.until;
   add_write(writes, table_index("meta"), key_of(2), ValueKind::progress, encode(progress_));
   if (batch.end) add_write(writes, table_index("meta"), key_of(3), ValueKind::end, encode(*batch.end));
@@ -354,7 +368,12 @@ int TraceWriter::try_commit(const std::vector<Write>& writes) {
   for (const Write& write : writes) {
     MDB_val key{write.key.size(), const_cast<std::byte*>(write.key.data())};
     MDB_val value{write.value.size(), const_cast<std::byte*>(write.value.data())};
-    code = mdb_put(transaction, tables_[write.table], &key, &value, 0);
+    if (write.value.empty()) {
+      code = mdb_del(transaction, tables_[write.table], &key, nullptr);
+      if (code == MDB_NOTFOUND) code = 0;
+    } else {
+      code = mdb_put(transaction, tables_[write.table], &key, &value, 0);
+    }
     if (code != 0) {
       mdb_txn_abort(transaction);
       return code;

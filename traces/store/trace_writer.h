@@ -72,6 +72,9 @@ class TraceWriter final : public SnapshotSink {
                  std::span<const std::byte> data) override;
   /// After the pages and pieces it names. Sets its `chunk`. Any thread.
   void put_snapshot(SnapshotRecord snapshot, std::uint64_t begun);
+  /// Keeps a mark, in place of one of that name.
+  void set_mark(const Mark& mark);
+  void remove_mark(const std::string& name);
   /// Returns when all that was handed over so far is committed: a reader opened now sees it, and the file
   /// stays as it is until more is handed over.
   Status flush();
@@ -84,7 +87,7 @@ class TraceWriter final : public SnapshotSink {
  private:
   struct Write {
     std::size_t table;
-    Bytes key, value;
+    Bytes key, value;  ///< no value: the record is removed
   };
   struct NewPiece {
     Hash128 hash;
@@ -101,6 +104,7 @@ class TraceWriter final : public SnapshotSink {
     std::vector<std::uint64_t> snapshots_begun;
     std::vector<Write> pages;  ///< sealed
     std::vector<std::pair<SnapshotRecord, std::uint64_t>> snapshots;
+    std::vector<Write> marks;
     Instant from, until;
     std::size_t bytes = 0, page_bytes = 0;
   };
@@ -132,6 +136,7 @@ class TraceWriter final : public SnapshotSink {
   std::optional<Error> failure_;                        // guarded by mutex_
   std::set<Hash128> seen_;                              // guarded by mutex_
   std::uint64_t snapshots_begun_ = 0;                   // guarded by mutex_
+  std::map<std::string, std::uint64_t> marks_;          // guarded by mutex_: numbers of all names so far
   std::atomic<bool> failed_{false};
   std::atomic<bool> begun_{false};
 

@@ -217,6 +217,24 @@ TEST_F(SnapshotStore, AGapInTheNumbersOfPagesIsFound) {
               HasSubstr("hashes expected, found 3"));
 }
 
+TEST_F(SnapshotStore, MarksThatAreSetWhileItIsRecordedAreReplacedAndRemovedByName) {
+  write([](SnapshotRecord&, TraceWriter& writer) {
+    writer.set_mark({"a", "first", {Icount(1), 0}});
+    writer.set_mark({"b", "", {Icount(2), 1}});
+    ASSERT_TRUE(writer.flush());
+    writer.set_mark({"a", "second", {Icount(3), 0}});
+    writer.set_mark({"c", "", {Icount(4), 0}});
+    writer.remove_mark("b");
+    writer.remove_mark("c");
+    writer.remove_mark("never set");
+  });
+  const auto marks = open()->marks();
+  ASSERT_TRUE(marks);
+  ASSERT_EQ(marks->size(), 1U);
+  EXPECT_EQ(marks->front().note, "second");
+  EXPECT_EQ(marks->front().at.icount, Icount(3));
+}
+
 TEST_F(SnapshotStore, AnEditorAddsToWhatThereIs) {
   write();
   const auto before = open();
