@@ -115,7 +115,7 @@ TEST_F(QueriesOfABoot, TheLastWriteIsTheLastOfAllWritesAndItsStackLeadsToTheKern
 
 TEST_F(QueriesOfABoot, ChangesAreAChainOfValuesAndLeaveOutWritesOfTheSame) {
   query::Queries& queries = open();
-  const query::Stretch within{at(229'000'000), line_->last()};
+  const query::Stretch within{at(215'000'000), line_->last()};
   const query::Target stack = target(queries, "init_thread_union+0x3e80/8");
   const auto changes = queries.changes(stack, within, 0);
   const auto writes = queries.writes(stack, within, 0);

@@ -158,7 +158,7 @@ TEST_F(RecordUnderGdb, StepsOverAnInterruptThatStrikesTheLiveMachineAndAskedToIn
 }
 
 TEST_F(RecordUnderGdb, WatchesTheLiveMachineAsItWatchesTheRecordedOne) {
-  start({"--seed", "1", "--stop-at", "400000000"});
+  start({"--seed", "1", "--stop-at", "450000000"});  // so that the timer writes it twice at least
   const std::string value = "p *(unsigned long *)&jiffies";
   const Answers said =
       gdb({kPlace, kSymbols, "watch *(unsigned long *)&jiffies", "continue", "backtrace", "monitor when",
