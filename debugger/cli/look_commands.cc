@@ -13,6 +13,7 @@ namespace hindsight::debugger::cli {
 namespace {
 
 using engine::port::Position;
+using replay::timeline::Contents;
 using session::Session;
 
 ExitCode complain(const Error& failure, ExitCode code = kBadInput) {
@@ -23,9 +24,9 @@ ExitCode complain(const Error& failure, ExitCode code = kBadInput) {
 }  // namespace
 
 replay::timeline::MachineFactory machines(const std::string& engine) {
-  return [engine](traces::store::TraceReader& trace,
-                  replay::play::Player& player) -> Result<std::unique_ptr<replay::timeline::ReplayMachine>> {
-    auto built = build_replay_machine(trace, engine, player);
+  return [engine](traces::store::TraceReader& trace, replay::play::Player& player,
+                  Contents contents) -> Result<std::unique_ptr<replay::timeline::ReplayMachine>> {
+    auto built = build_replay_machine(trace, engine, player, contents);
     if (!built) return built.failure();
     return std::unique_ptr<replay::timeline::ReplayMachine>(std::move(*built));
   };

@@ -66,7 +66,7 @@ class PcMachine final : public BuiltMachine {
                        bytes.empty() ? "(no code can be fetched here)" : guest.text);
   }
 
-  Status build(const MachineConfig& config, const BootFiles& files, const std::string& engine,
+  Status build(const MachineConfig& config, const BootFiles* files, const std::string& engine,
                port::NondetSource& source, port::OutputSink& sink) {
     exec::MachineOptions options{};
     options.ram_bytes = config.ram_bytes;
@@ -85,11 +85,8 @@ class PcMachine final : public BuiltMachine {
     add_virtio(config);
     pc_->power_on();
     x86::reset(cpu_);
-    const Result<BootState> boot = pc_->boot_linux({files.kernel, files.initrd, config.command_line});
-    if (!boot && !files.kernel_path.empty())
-      return error("{}: {}", files.kernel_path, boot.failure().message);
-    if (!boot) return boot.failure();
-    x86::apply_boot(cpu_, registers_for(*boot));
+    if (files != nullptr)
+      if (const Status loaded = load(*files, config.command_line); !loaded) return loaded;
     std::vector<port::Stateful*> parts{&cpu_part_};
     for (port::Stateful* part : pc_->parts()) parts.push_back(part);
     std::map<port::Channel, port::InputHandler*> inputs;
@@ -103,6 +100,14 @@ class PcMachine final : public BuiltMachine {
   }
 
  private:
+  Status load(const BootFiles& files, const std::string& command_line) {
+    const Result<BootState> boot = pc_->boot_linux({files.kernel, files.initrd, command_line});
+    if (!boot && !files.kernel_path.empty())
+      return error("{}: {}", files.kernel_path, boot.failure().message);
+    if (!boot) return boot.failure();
+    x86::apply_boot(cpu_, registers_for(*boot));
+    return Done{};
+  }
   /// The byte of code at a linear address, if it can be fetched from RAM.
   [[nodiscard]] std::optional<std::uint8_t> peek(std::uint64_t address) const {
     const auto mapping = machine_->mapping(GuestVirt{address});
@@ -151,7 +156,7 @@ class PcMachine final : public BuiltMachine {
 
 }  // namespace
 
-Result<std::unique_ptr<BuiltMachine>> build_machine(const MachineConfig& config, const BootFiles& files,
+Result<std::unique_ptr<BuiltMachine>> build_machine(const MachineConfig& config, const BootFiles* files,
                                                     const std::string& engine, port::NondetSource& source,
                                                     port::OutputSink& sink) {
   if (config.board != "pc") return error("board \"pc\" expected, found \"{}\"", config.board);
@@ -186,10 +191,15 @@ Result<BootFiles> boot_files_of(traces::store::TraceReader& trace) {
 
 Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
                                                            const std::string& engine,
-                                                           replay::play::Player& player) {
-  const Result<BootFiles> files = boot_files_of(trace);
-  if (!files) return files.failure();
-  auto built = build_machine(trace.config(), *files, engine, player, player);
+                                                           replay::play::Player& player,
+                                                           replay::timeline::Contents contents) {
+  std::optional<BootFiles> files;
+  if (contents == replay::timeline::Contents::boot_files) {
+    Result<BootFiles> carried = boot_files_of(trace);
+    if (!carried) return carried.failure();
+    files = std::move(*carried);
+  }
+  auto built = build_machine(trace.config(), files ? &*files : nullptr, engine, player, player);
   if (!built) return error("{}: {}", trace.path(), built.failure().message);
   return built;
 }

@@ -34,8 +34,9 @@ class BuiltMachine : public replay::timeline::ReplayMachine {
 };
 
 /// `engine` is what engine_spec.h describes. `source` and `sink` are borrowed and outlive the machine.
+/// Without `files` nothing is loaded: for whoever restores a snapshot.
 Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::MachineConfig& config,
-                                                    const BootFiles& files, const std::string& engine,
+                                                    const BootFiles* files, const std::string& engine,
                                                     engine::port::NondetSource& source,
                                                     engine::port::OutputSink& sink);
 
@@ -43,9 +44,9 @@ Result<std::unique_ptr<BuiltMachine>> build_machine(const traces::store::Machine
 Result<BootFiles> boot_files_of(traces::store::TraceReader& trace);
 
 /// The machine of a trace at power-on, from the files in the trace, on its player.
-Result<std::unique_ptr<BuiltMachine>> build_replay_machine(traces::store::TraceReader& trace,
-                                                           const std::string& engine,
-                                                           replay::play::Player& player);
+Result<std::unique_ptr<BuiltMachine>> build_replay_machine(
+    traces::store::TraceReader& trace, const std::string& engine, replay::play::Player& player,
+    replay::timeline::Contents contents = replay::timeline::Contents::boot_files);
 
 /// What CPUID shows, for the trace's configuration.
 [[nodiscard]] std::string cpu_model();

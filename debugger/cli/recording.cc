@@ -89,7 +89,7 @@ class RealRecording final : public LiveRecording {
   Status start() {
     plan_.config.kernel = writer_->lend_blob(plan_.config.kernel.name, plan_.files->kernel);
     plan_.config.initrd = writer_->lend_blob(plan_.config.initrd.name, plan_.files->initrd);
-    auto built = build_machine(plan_.config, *plan_.files, plan_.engine, recorder_, recorder_);
+    auto built = build_machine(plan_.config, plan_.files, plan_.engine, recorder_, recorder_);
     if (!built) return built.failure();
     built_ = std::move(*built);
     if (plan_.snapshot_every != 0 || plan_.snapshots_on_request || plan_.start != nullptr)

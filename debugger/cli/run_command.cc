@@ -50,7 +50,7 @@ store::MachineConfig config_of(const RunOptions& options, const LiveHost& host) 
 }
 
 int just_run(const RunOptions& options, LiveHost& host, const BootFiles& files, Quitter& quit) {
-  auto built = build_machine(config_of(options, host), files, options.engine, host.source(), host.sink());
+  auto built = build_machine(config_of(options, host), &files, options.engine, host.source(), host.sink());
   if (!built) return complain(kBadInput, built.failure().message);
   engine::port::Machine& machine = (*built)->machine();
   quit = [&machine] { machine.request_stop(); };

@@ -95,7 +95,7 @@ class Stripper final {
     const std::vector<strip::Piece> pieces = data_.pieces();
     if (pieces.empty()) return strip::Findings{};
     strip::StandIn border(data_, course_.goal.stop(), options_.same_console);
-    auto built = build_machine(trace_.config(), files_, options_.engine, border, border);
+    auto built = build_machine(trace_.config(), &files_, options_.engine, border, border);
     if (!built) return error("{}: {}", trace_.path(), built.failure().message);
     engine::port::Machine& machine = (*built)->machine();
     signals_.emplace(machine);

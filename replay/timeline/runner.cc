@@ -35,15 +35,14 @@ Result<std::unique_ptr<Runner>> Runner::create(const std::string& path, const Ma
   if (!trace) return trace.failure();
   runner->trace_ = std::move(*trace);
   runner->player_ = std::make_unique<play::Player>(*runner->trace_);
-  auto built = factory(*runner->trace_, *runner->player_);
+  const traces::store::Place first = runner->trace_->first();
+  runner->stands_ = ladder.nearest({first.icount, first.delivery}) == nullptr;
+  auto built =
+      factory(*runner->trace_, *runner->player_, runner->stands_ ? Contents::boot_files : Contents::none);
   if (!built) return built.failure();
   runner->built_ = std::move(*built);
   runner->player_->on_stop([r = runner.get()] { r->machine().request_stop(); });
   runner->snapshotter_ = std::make_unique<snapshot::Snapshotter>(runner->machine());
-  // What a machine holds at the beginning is shared by all of them.
-  const traces::store::Place first = runner->trace_->first();
-  if (const auto snapshot = ladder.nearest({first.icount, first.delivery}))
-    if (const Status restored = runner->restore(snapshot); !restored) return restored.failure();
   return runner;
 }
 
@@ -123,14 +122,15 @@ Result<std::uint64_t> Runner::count_deliveries(Position to) {
 Status Runner::restore(const std::shared_ptr<const snapshot::Snapshot>& snapshot) {
   if (const Status restored = snapshotter_->restore(snapshot); !restored) return restored;
   player_->seek(snapshot->border);
+  stands_ = true;
   return Done{};
 }
 
 Result<RunEnd> Runner::seek(Position to, bool dense) {
   engine::port::DebugPort& debug = machine().debug();
-  if (debug.position() == to && !debug.has_begun()) return RunEnd::reached;
+  if (stands_ && debug.position() == to && !debug.has_begun()) return RunEnd::reached;
   const std::shared_ptr<const snapshot::Snapshot> from = ladder_.nearest(to);
-  const bool onward = debug.position() <= to && !(debug.position() == to && debug.has_begun());
+  const bool onward = stands_ && debug.position() <= to && !(debug.position() == to && debug.has_begun());
   if (!onward || from->at > debug.position())
     if (const Status restored = restore(from); !restored) return restored.failure();
   if (dense) {

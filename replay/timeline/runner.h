@@ -25,7 +25,7 @@ class Runner final {
   /// a few hundredths of a second.
   static constexpr std::uint64_t kRung = 20'000'000;
 
-  /// Stands at the beginning of the trace if the ladder has a snapshot of it, else at power-on.
+  /// Stands at power-on; if the ladder has a snapshot of that, nowhere until it seeks.
   static Result<std::unique_ptr<Runner>> create(const std::string& path, const MachineFactory& factory,
                                                 snapshot::Ladder& ladder);
 
@@ -65,6 +65,7 @@ class Runner final {
   std::unique_ptr<play::Player> player_;
   std::unique_ptr<ReplayMachine> built_;
   std::unique_ptr<snapshot::Snapshotter> snapshotter_;
+  bool stands_ = false;
   std::atomic<bool> interrupted_{false};
 };
 

@@ -33,9 +33,11 @@ class ReplayMachine {
 class Onlooker;
 /// Makes what looks at one piece of history (survey.h). Any thread.
 using OnlookerFactory = std::function<std::unique_ptr<Onlooker>()>;
+/// What a new machine's RAM holds: what it boots from, or nothing, for a snapshot is restored before it runs.
+enum class Contents : std::uint8_t { boot_files, none };
 /// Builds the machine of `trace`, asking `player`. Any thread; each call makes another machine.
-using MachineFactory = std::function<Result<std::unique_ptr<ReplayMachine>>(traces::store::TraceReader& trace,
-                                                                            play::Player& player)>;
+using MachineFactory = std::function<Result<std::unique_ptr<ReplayMachine>>(
+    traces::store::TraceReader& trace, play::Player& player, Contents contents)>;
 
 struct TimelineOptions {
   std::uint64_t ladder_bytes = std::uint64_t{1} << 30;  ///< memory for snapshots

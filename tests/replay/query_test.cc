@@ -24,8 +24,9 @@ using timeline::Timeline;
 constexpr Position at(std::uint64_t icount, std::uint32_t delivery = 0) { return {Icount{icount}, delivery}; }
 
 Result<std::unique_ptr<timeline::ReplayMachine>> build(traces::store::TraceReader& trace,
-                                                       replay::play::Player& player) {
-  auto built = debugger::cli::build_replay_machine(trace, "jit", player);
+                                                       replay::play::Player& player,
+                                                       timeline::Contents contents) {
+  auto built = debugger::cli::build_replay_machine(trace, "jit", player, contents);
   if (!built) return built.failure();
   return std::unique_ptr<timeline::ReplayMachine>(std::move(*built));
 }

@@ -28,7 +28,7 @@ SymbolsGuest::SymbolsGuest(const std::string& kernel, const std::string& initrd,
   config.time_rate = 1 << 16;
   config.command_line = "console=ttyS0 panic=-1 " + append;
   const debugger::cli::BootFiles files{read_file(kernel), read_file(initrd)};
-  auto built = debugger::cli::build_machine(config, files, "jit", *this, *this);
+  auto built = debugger::cli::build_machine(config, &files, "jit", *this, *this);
   if (!built) throw std::runtime_error(built.failure().message);
   built_ = std::move(*built);
 }

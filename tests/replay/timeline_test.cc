@@ -31,9 +31,9 @@ using timeline::Timeline;
 constexpr Position at(std::uint64_t icount, std::uint32_t delivery = 0) { return {Icount{icount}, delivery}; }
 
 timeline::MachineFactory machines(const std::string& engine) {
-  return [engine](traces::store::TraceReader& trace,
-                  replay::play::Player& player) -> Result<std::unique_ptr<timeline::ReplayMachine>> {
-    auto built = debugger::cli::build_replay_machine(trace, engine, player);
+  return [engine](traces::store::TraceReader& trace, replay::play::Player& player,
+                  timeline::Contents contents) -> Result<std::unique_ptr<timeline::ReplayMachine>> {
+    auto built = debugger::cli::build_replay_machine(trace, engine, player, contents);
     if (!built) return built.failure();
     return std::unique_ptr<timeline::ReplayMachine>(std::move(*built));
   };

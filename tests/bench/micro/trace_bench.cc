@@ -29,7 +29,8 @@ std::unique_ptr<cli::BuiltMachine> whole_machine(support::NothingOutside& outsid
   config.disk_bytes = std::uint64_t{1} << 20;
   config.net = store::NetMode::user;
   config.has_console = config.has_entropy = true;
-  auto built = cli::build_machine(config, {support::bzimage(), {}}, "jit", outside, outside);
+  const cli::BootFiles files{support::bzimage(), {}};
+  auto built = cli::build_machine(config, &files, "jit", outside, outside);
   CHECK(built, "{}", built.failure().message);
   return std::move(*built);
 }

@@ -69,14 +69,15 @@ void report(const std::string& name, const std::vector<Cost>& costs) {
 }
 
 std::unique_ptr<Timeline> open(const std::string& trace, unsigned jobs) {
-  return checked(Timeline::open(trace,
-                                [](traces::store::TraceReader& reader, replay::play::Player& player)
-                                    -> Result<std::unique_ptr<replay::timeline::ReplayMachine>> {
-                                  auto built = debugger::cli::build_replay_machine(reader, "jit", player);
-                                  if (!built) return built.failure();
-                                  return std::unique_ptr<replay::timeline::ReplayMachine>(std::move(*built));
-                                },
-                                {.jobs = jobs}));
+  return checked(Timeline::open(
+      trace,
+      [](traces::store::TraceReader& reader, replay::play::Player& player,
+         replay::timeline::Contents contents) -> Result<std::unique_ptr<replay::timeline::ReplayMachine>> {
+        auto built = debugger::cli::build_replay_machine(reader, "jit", player, contents);
+        if (!built) return built.failure();
+        return std::unique_ptr<replay::timeline::ReplayMachine>(std::move(*built));
+      },
+      {.jobs = jobs}));
 }
 
 /// Replays all of it once, without snapshots, digests or observers: what everything else is measured by.

@@ -162,8 +162,8 @@ class RecordingDiff : public testing::Test {
   [[nodiscard]] std::unique_ptr<timeline::Timeline> line(const std::string& name) const {
     auto opened = timeline::Timeline::open(
         path(name),
-        [](store::TraceReader&,
-           replay::play::Player& player) -> Result<std::unique_ptr<timeline::ReplayMachine>> {
+        [](store::TraceReader&, replay::play::Player& player,
+           timeline::Contents) -> Result<std::unique_ptr<timeline::ReplayMachine>> {
           return std::unique_ptr<timeline::ReplayMachine>(std::make_unique<FakeReplay>(player));
         },
         {.ladder_bytes = 1 << 20, .jobs = 1});
