@@ -1,6 +1,7 @@
 #include "engine/exec/block_cache.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace hindsight::engine::exec {
 
@@ -16,14 +17,29 @@ void BlockCache::attach(CachedBlock& block, GuestPhys address, std::uint64_t siz
   page.blocks.push_back(&block);
 }
 
-CachedBlock& BlockCache::insert(CachedBlock block) {
-  auto& slot = blocks_[block.key];
-  slot = std::make_unique<CachedBlock>(std::move(block));
-  CachedBlock& b = *slot;
+CachedBlock& BlockCache::insert(std::unique_ptr<CachedBlock> block) {
+  CachedBlock& b = *block;
+  blocks_[b.key] = std::move(block);
+  generator_.set_owner(b.code, &b);
   const std::uint64_t room = kPageSize - (b.start.value & kPageMask);
   attach(b, b.start, std::min<std::uint64_t>(b.byte_length, room));
   if (b.crosses_page) attach(b, memory_.address_of(b.second_page), b.byte_length - room);
   return b;
+}
+
+CachedBlock* BlockCache::revive(std::uint64_t key, const std::function<bool(const CachedBlock&)>& fits) {
+  const auto [first, last] = resting_.equal_range(key);
+  for (auto at = first; at != last; ++at) {
+    const CachedBlock& block = *at->second.block;
+    const std::byte* now = memory_.page(*memory_.ram_page(block.start)) + (block.start.value & kPageMask);
+    if (std::memcmp(at->second.bytes.data(), now, block.byte_length) != 0 || !fits(block)) continue;
+    std::unique_ptr<CachedBlock> revived = std::move(at->second.block);
+    resting_.erase(at);
+    generator_.revive(revived->code);
+    memory_.mark(*memory_.ram_page(revived->start), mmu::PhysicalMemory::kCode);
+    return &insert(std::move(revived));
+  }
+  return nullptr;
 }
 
 void BlockCache::link(const host::x64::LinkSite& site, CachedBlock& target) {
@@ -31,11 +47,35 @@ void BlockCache::link(const host::x64::LinkSite& site, CachedBlock& target) {
   target.incoming.push_back(site);
 }
 
+void BlockCache::note_entered(CachedBlock& block, std::uint64_t linear_page, port::LineSet& executed) {
+  const auto reach = [&](CachedBlock& next) {
+    if (next.entered_in == entered_ && next.entered_at == linear_page) return;
+    next.entered_in = entered_;
+    next.entered_at = linear_page;
+    reached_.push_back(&next);
+  };
+  reach(block);
+  while (!reached_.empty()) {
+    const CachedBlock& next = *reached_.back();
+    reached_.pop_back();
+    constexpr std::uint64_t kLine = std::uint64_t{1} << port::kLineBits;
+    const std::uint64_t first = next.start.value & kPageMask;
+    const std::uint64_t last = std::min(first + next.byte_length - 1, kPageMask);
+    for (std::uint64_t line = first & ~(kLine - 1); line <= last; line += kLine)
+      executed.add(linear_page + line);
+    for (std::uint32_t i = 0; i < next.code.site_count; ++i) {
+      void* linked = generator_.linked(next.code.sites[i]);
+      if (linked != nullptr) reach(*static_cast<CachedBlock*>(linked));
+    }
+  }
+}
+
 void BlockCache::clear() {
   for (const auto& [page, content] : pages_) memory_.unmark(page, mmu::PhysicalMemory::kCode);
   blocks_.clear();
   recent_.assign(recent_.size(), {});
   pages_.clear();
+  resting_.clear();
   generator_.reset();
 }
 
@@ -73,8 +113,12 @@ void BlockCache::discard(CachedBlock& block) {
   generator_.retire(block.code);
   detach(block, *memory_.ram_page(block.start));
   if (block.crosses_page) detach(block, block.second_page);
+  block.incoming.clear();
   recent_[recent_slot(block.key)] = {};
-  blocks_.erase(block.key);
+  auto known = blocks_.extract(block.key);
+  if (!keeps_forgotten_ || block.crosses_page) return;
+  const std::byte* bytes = memory_.page(*memory_.ram_page(block.start)) + (block.start.value & kPageMask);
+  resting_.emplace(block.key, Resting{std::move(known.mapped()), {bytes, bytes + block.byte_length}});
 }
 
 void BlockCache::code_written(GuestPhys address, std::uint64_t size) {

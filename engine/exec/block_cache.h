@@ -3,13 +3,16 @@
 #pragma once
 
 #include <bitset>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/host/x64/code_generator.h"
 #include "engine/mmu/mmu.h"
+#include "engine/port/address_set.h"
 
 namespace hindsight::engine::exec {
 
@@ -21,7 +24,9 @@ struct CachedBlock {
   bool crosses_page;
   std::uint64_t second_page;  ///< RAM page of its tail, if it crosses
   host::x64::CompiledBlock code;
-  std::vector<host::x64::LinkSite> incoming;  ///< jumps of other blocks that lead here
+  std::vector<host::x64::LinkSite> incoming{};  ///< jumps of other blocks that lead here
+  std::uint64_t entered_in = 0;                 ///< number of note_entered()'s set that has it, and
+  std::uint64_t entered_at = 0;                 ///< in which linear page
 };
 
 class BlockCache final : public mmu::CodeOwner {
@@ -37,10 +42,21 @@ class BlockCache final : public mmu::CodeOwner {
     recent = {key, it->second.get()};
     return recent.block;
   }
+  /// Blocks that are forgotten because their bytes changed are kept for revive() from now on: who goes back
+  /// and forth in time meets the same code again.
+  void keep_forgotten() { keeps_forgotten_ = true; }
+  /// The block with this key that was forgotten, if its bytes are the same again and `fits` agrees.
+  [[nodiscard]] CachedBlock* revive(std::uint64_t key, const std::function<bool(const CachedBlock&)>& fits);
   /// Takes over a block whose pages were marked as code before its bytes were read.
-  CachedBlock& insert(CachedBlock block);
+  CachedBlock& insert(std::unique_ptr<CachedBlock> block);
   /// Chains a direct jump to a block.
   void link(const host::x64::LinkSite& site, CachedBlock& target);
+  /// Puts in the lines of a block that is entered in this linear page, and of all that its direct jumps lead
+  /// to: those are entered without anybody's knowing. A jump that is linked later makes its target known by
+  /// then.
+  void note_entered(CachedBlock& block, std::uint64_t linear_page, port::LineSet& executed);
+  /// note_entered() is given another, empty set from now on.
+  void forget_entered() { ++entered_; }
   /// Forgets everything, the generated code too.
   void clear();
   /// Forgets the blocks that hold this byte.
@@ -79,7 +95,16 @@ class BlockCache final : public mmu::CodeOwner {
   host::x64::CodeGenerator& generator_;
   std::unordered_map<std::uint64_t, std::unique_ptr<CachedBlock>> blocks_;
   std::vector<Recent> recent_ = std::vector<Recent>(std::size_t{1} << kRecentBits);
-  std::unordered_map<std::uint64_t, CodePage> pages_;  ///< by RAM page
+  /// A block whose bytes changed, and the bytes. Its links hold while it rests: they lead into its own page.
+  struct Resting {
+    std::unique_ptr<CachedBlock> block;
+    std::vector<std::byte> bytes;
+  };
+  bool keeps_forgotten_ = false;
+  std::unordered_multimap<std::uint64_t, Resting> resting_;  ///< by key
+  std::unordered_map<std::uint64_t, CodePage> pages_;        ///< by RAM page
+  std::uint64_t entered_ = 1;
+  std::vector<CachedBlock*> reached_;  ///< while entering
 };
 
 }  // namespace hindsight::engine::exec

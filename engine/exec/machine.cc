@@ -64,6 +64,7 @@ void Machine::state_changed() {
 }
 
 void Machine::restored(port::Position position) {
+  blocks_.keep_forgotten();
   cpu_.trap = {};
   cpu_.leave = cpu_.alone = cpu_.watch_data = 0;
   mmu_.noted().clear();
@@ -367,6 +368,7 @@ void Machine::note_transfer(const ir::Block& block, port::Position at, std::uint
 }
 
 const ir::Block* Machine::single_step_block() {
+  if (port::LineSet* executed = mmu_.executed()) executed->add(cpu_.pc);
   const auto ram_page = mmu_.fetch_page(cpu_, cpu_.pc);
   if (!ram_page) {
     if (cpu_.trap.kind == ir::TrapKind::none) {
@@ -438,6 +440,21 @@ bool Machine::lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_ins
 
 /// The translated block at pc. nullptr: a fetch fault (cpu_.trap set), or code that must run alone.
 CachedBlock* Machine::block_at(std::uint64_t pc) {
+  CachedBlock* block = find_or_translate(pc);
+  if (port::LineSet* executed = mmu_.executed()) {
+    // A breakpoint is reached whether or not the code there can be fetched.
+    if (block == nullptr)
+      executed->add(pc);
+    else
+      blocks_.note_entered(*block, pc & ~kPageMask, *executed);
+  }
+  if (block == nullptr) return nullptr;
+  cpu_.page_base = pc & ~kPageMask;
+  mmu_.enter_jump(cpu_, pc, block->code.entry);
+  return block;
+}
+
+CachedBlock* Machine::find_or_translate(std::uint64_t pc) {
   const auto ram_page = mmu_.fetch_page(cpu_, pc);
   if (!ram_page) return nullptr;
   const std::uint64_t physical = memory_->address_of(*ram_page).value + (pc & kPageMask);
@@ -454,13 +471,20 @@ CachedBlock* Machine::block_at(std::uint64_t pc) {
     if (io_sites_.contains(physical) || observation_.offsets().test(pc & kPageMask) ||
         parted_sites_.contains(physical))
       return nullptr;
-    block = translate(pc, *ram_page);
-  }
-  if (block != nullptr) {
-    cpu_.page_base = pc & ~kPageMask;
-    mmu_.enter_jump(cpu_, pc, block->code.entry);
+    block = blocks_.revive(physical ^ cpu_.mode, [&](const CachedBlock& old) { return may_run_whole(old); });
+    if (block == nullptr) block = translate(pc, *ram_page);
+    if (block != nullptr && cut_offsets_.test(pc & kPageMask)) cut_blocks_.push_back(block->key);
   }
   return block;
+}
+
+/// No instruction of the block but the first is one that blocks end before.
+bool Machine::may_run_whole(const CachedBlock& block) const {
+  if (observation_.interests().transfers) return false;
+  for (std::uint64_t at = 1; at < block.byte_length; ++at)
+    if (cut_offsets_.test((block.start.value + at) & kPageMask) || io_sites_.contains(block.start.value + at))
+      return false;
+  return true;
 }
 
 CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
@@ -486,15 +510,14 @@ CachedBlock* Machine::translate(std::uint64_t pc, std::uint64_t ram_page) {
     if (crosses) memory_->mark(*fetched_.second_page, mmu::PhysicalMemory::kCode);
   }
   const GuestPhys start = memory_->address_of(ram_page) + (pc & kPageMask);
-  if (cut_offsets_.test(pc & kPageMask)) cut_blocks_.push_back(start.value ^ cpu_.mode);
-  return &blocks_.insert({.key = start.value ^ cpu_.mode,
-                          .start = start,
-                          .byte_length = lifted_.byte_length,
-                          .insn_count = lifted_.insn_count,
-                          .crosses_page = crosses,
-                          .second_page = fetched_.second_page.value_or(0),
-                          .code = *code,
-                          .incoming = {}});
+  CachedBlock block{.key = start.value ^ cpu_.mode,
+                    .start = start,
+                    .byte_length = lifted_.byte_length,
+                    .insn_count = lifted_.insn_count,
+                    .crosses_page = crosses,
+                    .second_page = fetched_.second_page.value_or(0),
+                    .code = *code};
+  return &blocks_.insert(std::make_unique<CachedBlock>(std::move(block)));
 }
 
 void Machine::note_io_site(std::uint64_t pc) {

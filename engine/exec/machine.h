@@ -90,8 +90,11 @@ class Machine final : public port::Machine,
   [[nodiscard]] bool peek(GuestPhys address, void* out, std::uint64_t size) const override {
     return memory_->read(address, out, size);
   }
-  void collect_touched() override { mmu_.collect_touched(); }
-  [[nodiscard]] const port::TouchedPages& touched() const override { return mmu_.touched(); }
+  void collect_touched() override {
+    mmu_.collect_touched();
+    blocks_.forget_entered();
+  }
+  [[nodiscard]] const port::Touched& touched() const override { return mmu_.touched(); }
   void restored(port::Position position) override;
 
   // port::HostPort
@@ -150,7 +153,9 @@ class Machine final : public port::Machine,
                      std::optional<std::uint32_t> error_code);
   [[nodiscard]] bool handle_trap_exit();
   CachedBlock* block_at(std::uint64_t pc);
+  CachedBlock* find_or_translate(std::uint64_t pc);
   CachedBlock* translate(std::uint64_t pc, std::uint64_t ram_page);
+  [[nodiscard]] bool may_run_whole(const CachedBlock& block) const;
   [[nodiscard]] bool lift_at(std::uint64_t pc, std::uint64_t ram_page, unsigned max_insns, bool alone);
   const ir::Block* single_step_block();
   void note_io_site(std::uint64_t pc);

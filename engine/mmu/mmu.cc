@@ -235,6 +235,7 @@ void Mmu::drop_all_write_access() {
 }
 
 void Mmu::collect_touched() {
+  collecting_ = true;
   touched_ = {};
   forget_jumps();
 }
@@ -277,7 +278,6 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
 }
 
 std::optional<std::uint64_t> Mmu::fetch_page(ir::CoreState& state, std::uint64_t pc) {
-  touched_.fetched.add(pc);  // whether or not it can be fetched: a breakpoint there is reached all the same
   const Translation* t = translate(state, pc, ir::AccessKind::fetch, ir::kAccessPlain);
   return t == nullptr ? std::nullopt : memory_.ram_page(t->page);
 }

@@ -54,7 +54,9 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   /// See port::DebugPort. Code is met again because what leads to it past the MMU is forgotten, data because
   /// the end of the epoch took back all write access.
   void collect_touched();
-  [[nodiscard]] const port::TouchedPages& touched() const { return touched_; }
+  [[nodiscard]] const port::Touched& touched() const { return touched_; }
+  /// nullptr before collect_touched(). Whoever runs code past fetch_page() puts it in.
+  [[nodiscard]] port::LineSet* executed() { return collecting_ ? &touched_.executed : nullptr; }
 
   [[nodiscard]] PhysicalMemory& memory() { return memory_; }
 
@@ -199,7 +201,8 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   std::uint64_t walks_ = 0;
   Watches watches_;
   std::vector<port::Access> noted_;
-  port::TouchedPages touched_;
+  bool collecting_ = false;
+  port::Touched touched_;
   std::vector<TableUse> tables_;           ///< by RAM page
   std::vector<WritePlaces> write_places_;  ///< by RAM page
 };

@@ -1,8 +1,10 @@
-// Which pages were touched, as a set that may hold pages that were not put in, but never lacks one that was:
-// whoever asks may only conclude that a page was not touched. Of fixed size, whatever is put in. A value.
+// Which addresses were touched, as a set that may hold some that were not put in, but never lacks one that
+// was: whoever asks may only conclude that an address was not touched. Of fixed size, whatever is put in. A
+// value.
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -10,20 +12,24 @@
 
 namespace hindsight::engine::port {
 
-class PageSet {
+/// Tells addresses apart down to 2^kUnitBits bytes. kWordCount: a power of two, at most 2^26.
+template <unsigned kUnitBits, std::size_t kWordCount>
+class AddressSet {
  public:
-  static constexpr std::size_t kWords = 1024;
+  static constexpr std::size_t kWords = kWordCount;
 
-  /// Puts in the page of this address.
+  /// Puts in the unit of this address.
   void add(std::uint64_t address) {
     const std::uint64_t hash = hash_of(address);
-    words_[first_word(hash)] |= first_bit(hash);
-    words_[second_word(hash)] |= second_bit(hash);
+    words_[first(hash) / 64] |= bit(first(hash));
+    words_[second(hash) / 64] |= bit(second(hash));
   }
+  /// Puts in every address.
+  void add_all() { words_.fill(~std::uint64_t{0}); }
   [[nodiscard]] bool may_hold(std::uint64_t address) const {
     const std::uint64_t hash = hash_of(address);
-    return (words_[first_word(hash)] & first_bit(hash)) != 0 &&
-           (words_[second_word(hash)] & second_bit(hash)) != 0;
+    return (words_[first(hash) / 64] & bit(first(hash))) != 0 &&
+           (words_[second(hash) / 64] & bit(second(hash))) != 0;
   }
 
   /// What it is stored as, see traces/schema/FORMAT.md.
@@ -31,16 +37,23 @@ class PageSet {
   [[nodiscard]] std::span<std::uint64_t, kWords> words() { return words_; }
 
  private:
-  // Two bits stand for a page; their numbers are the 16 highest bits of the hash, and the 16 below.
+  // Two bits stand for a unit; their numbers are the highest bits of the hash, and those below.
+  static constexpr unsigned kNumberBits = static_cast<unsigned>(std::countr_zero(kWords)) + 6;
   static std::uint64_t hash_of(std::uint64_t address) {
-    return (address >> kPageBits) * 0x9E37'79B9'7F4A'7C15;
+    return (address >> kUnitBits) * 0x9E37'79B9'7F4A'7C15;
   }
-  static std::uint64_t first_word(std::uint64_t hash) { return hash >> 54; }
-  static std::uint64_t first_bit(std::uint64_t hash) { return std::uint64_t{1} << (hash >> 48 & 63); }
-  static std::uint64_t second_word(std::uint64_t hash) { return hash >> 38 & (kWords - 1); }
-  static std::uint64_t second_bit(std::uint64_t hash) { return std::uint64_t{1} << (hash >> 32 & 63); }
+  static std::uint64_t first(std::uint64_t hash) { return hash >> (64 - kNumberBits); }
+  static std::uint64_t second(std::uint64_t hash) {
+    return hash >> (64 - 2 * kNumberBits) & (kWords * 64 - 1);
+  }
+  static std::uint64_t bit(std::uint64_t number) { return std::uint64_t{1} << (number % 64); }
 
   std::array<std::uint64_t, kWords> words_{};
 };
+
+using PageSet = AddressSet<kPageBits, 1024>;
+/// 64 bytes of code.
+inline constexpr unsigned kLineBits = 6;
+using LineSet = AddressSet<kLineBits, 4096>;
 
 }  // namespace hindsight::engine::port

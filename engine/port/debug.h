@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/base/types.h"
-#include "engine/port/page_set.h"
+#include "engine/port/address_set.h"
 
 namespace hindsight::engine::port {
 
@@ -123,9 +123,10 @@ struct TableEntry {
   std::uint64_t value = 0;
 };
 
-/// Linear pages, whatever the address space, that the CPU reached.
-struct TouchedPages {
-  PageSet written, fetched;  ///< fetched: an instruction began there
+/// What the CPU reached, by linear address, whatever the address space.
+struct Touched {
+  PageSet written;
+  LineSet executed;  ///< an instruction began there
 };
 
 /// The debugger's end of a machine.
@@ -146,10 +147,10 @@ class DebugPort {
   [[nodiscard]] virtual bool has_begun() const = 0;
   /// RAM at a physical address; false where there is none. Devices are not asked.
   [[nodiscard]] virtual bool peek(GuestPhys address, void* out, std::uint64_t size) const = 0;
-  /// Forgets the touched pages and collects them anew; right after RamPages::end_epoch().
+  /// Forgets what was touched and collects it anew; right after RamPages::end_epoch().
   virtual void collect_touched() = 0;
-  /// Since collect_touched().
-  [[nodiscard]] virtual const TouchedPages& touched() const = 0;
+  /// Since collect_touched(); nothing before its first call.
+  [[nodiscard]] virtual const Touched& touched() const = 0;
   /// After RAM pages were set and parts were loaded from a snapshot taken at `position`: nothing derived from
   /// the old state is used any more.
   virtual void restored(Position position) = 0;

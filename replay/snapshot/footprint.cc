@@ -6,18 +6,21 @@ namespace hindsight::replay::snapshot {
 namespace {
 
 namespace store = traces::store;
+using engine::port::LineSet;
 using engine::port::PageSet;
 
 static_assert(PageSet::kWords * sizeof(std::uint64_t) == store::kPageSetBytes);
+static_assert(LineSet::kWords * sizeof(std::uint64_t) == store::kLineSetBytes);
 
-store::Bytes bytes_of(const PageSet& set) {
+store::Bytes bytes_of(const auto& set) {
   const auto bytes = std::as_bytes(set.words());
   return store::Bytes(bytes.begin(), bytes.end());
 }
 
-PageSet set_of(const store::Bytes& bytes) {
-  CHECK(bytes.size() == store::kPageSetBytes, "a set of {} bytes", bytes.size());
-  PageSet set;
+template <class Set>
+Set set_of(const store::Bytes& bytes) {
+  CHECK(bytes.size() == Set::kWords * sizeof(std::uint64_t), "a set of {} bytes", bytes.size());
+  Set set;
   std::memcpy(set.words().data(), bytes.data(), bytes.size());
   return set;
 }
@@ -29,14 +32,14 @@ store::Footprint record_of(const Footprint& footprint) {
           {footprint.to.icount, footprint.to.delivery},
           bytes_of(footprint.ram_written),
           bytes_of(footprint.linear.written),
-          bytes_of(footprint.linear.fetched)};
+          bytes_of(footprint.linear.executed)};
 }
 
 Footprint footprint_of(const store::Footprint& record) {
   return {{record.from.icount, record.from.delivery},
           {record.to.icount, record.to.delivery},
-          set_of(record.ram_written),
-          {set_of(record.written), set_of(record.fetched)}};
+          set_of<PageSet>(record.ram_written),
+          {set_of<PageSet>(record.written), set_of<LineSet>(record.executed)}};
 }
 
 }  // namespace hindsight::replay::snapshot

@@ -2,8 +2,8 @@
 // in which nothing of what it looks for can have happened. Immutable; any thread.
 #pragma once
 
+#include "engine/port/address_set.h"
 #include "engine/port/debug.h"
-#include "engine/port/page_set.h"
 #include "traces/store/records.h"
 
 namespace hindsight::replay::snapshot {
@@ -14,7 +14,7 @@ struct Footprint {
 
   engine::port::Position from, to;
   engine::port::PageSet ram_written;  ///< physical pages, whoever wrote
-  engine::port::TouchedPages linear;
+  engine::port::Touched linear;
 };
 
 /// As a trace stores it. The other way round, `record` was read from a trace: its sets have the right size.

@@ -14,13 +14,6 @@ namespace hindsight::replay::snapshot {
 
 namespace store = traces::store;
 
-namespace {
-
-/// More would make a record larger than a value may be: what comes then is searched as if nothing was known.
-constexpr std::size_t kMostFootprints = 1000;
-
-}  // namespace
-
 RecordingSnapshots::RecordingSnapshots(engine::port::Machine& machine, const record::Recorder& recorder,
                                        store::TraceWriter& writer)
     : machine_(machine),
@@ -45,7 +38,7 @@ std::vector<store::Footprint> RecordingSnapshots::finish() {
 
 void RecordingSnapshots::note_footprint() {
   const engine::port::Position at = machine_.debug().position();
-  if (footprint_from_ == at || footprints_.size() >= kMostFootprints) return;
+  if (footprint_from_ == at || footprints_.size() >= store::kMostFootprints) return;
   const std::uint32_t ended = machine_.ram().end_epoch();
   if (footprint_from_) {
     Footprint footprint;

@@ -23,7 +23,7 @@ bool may_be_written(const engine::port::WatchRange& range, const engine::port::P
 
 bool may_be_met(const Condition& condition, const snapshot::Footprint& footprint) {
   if (condition.delivery || condition.device) return true;
-  if (condition.breakpoint && footprint.linear.fetched.may_hold(condition.breakpoint->address.value))
+  if (condition.breakpoint && footprint.linear.executed.may_hold(condition.breakpoint->address.value))
     return true;
   if (!condition.watchpoint) return false;
   const engine::port::WatchRange& range = condition.watchpoint->range;

@@ -139,7 +139,7 @@ TEST_F(AlteredInput, AByteOfEntropyIsFoundWhereItFirstShows) {
   // In RAM, in a process's registers, printed, sent, or as another time of the next input or of the end:
   // whichever is compared first.
   EXPECT_THAT(verified.text, testing::ContainsRegex(
-                                 "diverged at icount [0-9]+ [^:]*: [a-z0-9]+, [^:]*: expected [^,]*, got "));
+                                 "diverged at icount [0-9]+ [^:]*: [a-z0-9 ]+, [^:]*: expected [^,]*, got "));
 }
 
 TEST_F(AlteredInput, ABitOfTheWallClockIsFoundInADeviceOrInTheOutput) {

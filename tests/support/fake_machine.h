@@ -114,7 +114,7 @@ class FakeMachine final : public port::Machine, public port::DebugPort {
   bool has_begun() const override { return false; }
   bool peek(GuestPhys, void*, std::uint64_t) const override { return false; }
   void collect_touched() override {}
-  const port::TouchedPages& touched() const override { return touched_; }
+  const port::Touched& touched() const override { return touched_; }
   void restored(port::Position) override {}
   std::string describe() const override { return "walk=" + std::to_string(cpu.walk); }
 
@@ -199,7 +199,7 @@ class FakeMachine final : public port::Machine, public port::DebugPort {
   Options options_;
   FakeRam ram_;
   std::vector<port::Stateful*> parts_{&cpu};
-  port::TouchedPages touched_;
+  port::Touched touched_;
   std::atomic<bool> stop_{false};
 };
 

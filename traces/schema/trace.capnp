@@ -42,14 +42,14 @@ const stopIdleForever :UInt16 = 4;
 const stopInterrupted :UInt16 = 5;  # the user
 
 struct Footprint {
-  # Which pages the machine touched between two positions: sets as in FORMAT.md.
+  # What the machine touched between two positions: sets as in FORMAT.md.
   fromIcount @0 :UInt64;
   fromDelivery @1 :UInt32;
   toIcount @2 :UInt64;
   toDelivery @3 :UInt32;
   ramWritten @4 :Data;     # physical pages, whoever wrote
   written @5 :Data;        # linear pages that instructions wrote to
-  fetched @6 :Data;        # linear pages in which an instruction began
+  executed @6 :Data;       # linear lines of 64 bytes in which an instruction began
 }
 
 struct End {

@@ -85,7 +85,7 @@ void put_footprints(ListBuilder out, const std::vector<Footprint>& footprints) {
     out[i].setToDelivery(footprint.to.delivery);
     out[i].setRamWritten(data_of(footprint.ram_written));
     out[i].setWritten(data_of(footprint.written));
-    out[i].setFetched(data_of(footprint.fetched));
+    out[i].setExecuted(data_of(footprint.executed));
   }
 }
 
@@ -96,10 +96,13 @@ inline Result<std::vector<Footprint>> get_footprints(capnp::List<schema::Footpri
                    {Icount(footprint.getToIcount()), footprint.getToDelivery()},
                    bytes_of(footprint.getRamWritten()),
                    bytes_of(footprint.getWritten()),
-                   bytes_of(footprint.getFetched())});
-    for (const Bytes* set : {&all.back().ram_written, &all.back().written, &all.back().fetched})
+                   bytes_of(footprint.getExecuted())});
+    for (const Bytes* set : {&all.back().ram_written, &all.back().written})
       if (set->size() != kPageSetBytes)
         return error("a set of pages of {} bytes expected, found {}", kPageSetBytes, set->size());
+    if (all.back().executed.size() != kLineSetBytes)
+      return error("a set of lines of {} bytes expected, found {}", kLineSetBytes,
+                   all.back().executed.size());
     if (all.back().from >= all.back().to)
       return error("a footprint that ends after icount {} expected, found icount {}",
                    all.back().from.icount.value, all.back().to.icount.value);

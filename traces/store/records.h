@@ -107,12 +107,15 @@ struct Place {
   friend constexpr auto operator<=>(const Place&, const Place&) = default;
 };
 
-/// Bytes of a set of pages; see schema Footprint.
-inline constexpr std::size_t kPageSetBytes = 8192;
+/// Bytes of a set of pages, and of one of lines; see schema Footprint.
+inline constexpr std::size_t kPageSetBytes = 8192, kLineSetBytes = 32768;
+/// More would make a record larger than a value may be.
+inline constexpr std::size_t kMostFootprints = 1000;
 
 struct Footprint {
   Place from, to;
-  Bytes ram_written, written, fetched;  ///< kPageSetBytes each
+  Bytes ram_written, written;  ///< kPageSetBytes each
+  Bytes executed;              ///< kLineSetBytes
 };
 
 struct End {

@@ -22,7 +22,6 @@ namespace {
 /// What a commit takes at most, so that memory does not grow with the trace.
 constexpr std::size_t kCommitBytes = std::size_t{64} << 20;
 /// More would make a record larger than a value may be.
-constexpr std::size_t kMostFootprints = 1000;
 
 MDB_val value_of(const Bytes& bytes) { return {bytes.size(), const_cast<std::byte*>(bytes.data())}; }
 

@@ -86,6 +86,7 @@ std::optional<CompiledBlock> CodeGenerator::compile(const ir::Block& block) {
   if (m.cache.cold_begin() - m.hot.cursor() < room || m.cache.end() - m.cold.cursor() < room)
     return std::nullopt;
   CompiledBlock out;
+  m.hot.u64(0);  // its owner
   const std::uint8_t* entry = m.hot.cursor();
   const std::uint8_t* cold = m.cold.cursor();
   m.compiler.compile(block, m.hot, m.cold, out);
@@ -124,6 +125,20 @@ ExitInfo CodeGenerator::run(ir::CoreState* state, const void* entry) {
   return out;
 }
 
+void CodeGenerator::set_owner(const CompiledBlock& block, void* owner) {
+  std::uint8_t* entry = impl_->cache.writable_twin(block.entry);
+  std::memcpy(entry - sizeof owner, &owner, sizeof owner);
+}
+
+void* CodeGenerator::linked(const LinkSite& site) const {
+  const CodeCache& cache = impl_->cache;
+  const std::uint8_t* entry = Emitter::target_of(cache.writable(site.patch));
+  if (entry == cache.writable(site.stub)) return nullptr;
+  void* owner;
+  std::memcpy(&owner, entry - sizeof owner, sizeof owner);
+  return owner;
+}
+
 void CodeGenerator::link(const LinkSite& site, const void* entry) {
   CodeCache& cache = impl_->cache;
   Emitter::patch(cache.writable(site.patch), cache.writable_twin(entry));
@@ -139,14 +154,20 @@ void CodeGenerator::link_through_table(const LinkSite& site) {
   Emitter::patch(impl_->cache.writable(site.stub) + 1, impl_->layout.routines.lookup_site);
 }
 
-void CodeGenerator::retire(const CompiledBlock& block) {
-  // the prologue is `sub budget, imm8; jl refused`: the branch becomes a nop and a jump of the same reach
+// The prologue is `sub budget, imm8; jl refused`. Of a retired block the branch is a nop and a jump of the
+// same reach.
+static constexpr std::array<std::uint8_t, 2> kRefuseIfSpent{0x0F, 0x8C}, kRefuse{0x90, 0xE9};
+
+void CodeGenerator::set_entrance(const CompiledBlock& block, const std::array<std::uint8_t, 2>& branch) {
   constexpr std::size_t kBranch = 4;
   std::uint8_t* at = impl_->cache.writable_twin(static_cast<const std::uint8_t*>(block.entry)) + kBranch;
-  CHECK((at[0] == 0x0F && at[1] == 0x8C) || (at[0] == 0x90 && at[1] == 0xE9), "unexpected prologue");
-  at[0] = 0x90;
-  at[1] = 0xE9;
+  const std::array<std::uint8_t, 2> found{at[0], at[1]};
+  CHECK(found == kRefuseIfSpent || found == kRefuse, "unexpected prologue");
+  std::ranges::copy(branch, at);
 }
+
+void CodeGenerator::retire(const CompiledBlock& block) { set_entrance(block, kRefuse); }
+void CodeGenerator::revive(const CompiledBlock& block) { set_entrance(block, kRefuseIfSpent); }
 
 const void* CodeGenerator::invalid_jump() const {
   return impl_->cache.executable(impl_->layout.routines.invalid_jump);

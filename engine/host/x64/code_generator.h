@@ -5,6 +5,7 @@
 // bit for bit, and leaves the same state at every exit; how code was linked or cached cannot be seen.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -65,6 +66,10 @@ class CodeGenerator {
   /// Runs from `entry`, the code of the block at state->pc, until an exit.
   ExitInfo run(ir::CoreState* state, const void* entry);
 
+  /// Lays down who the block belongs to, for linked().
+  void set_owner(const CompiledBlock& block, void* owner);
+  /// The owner of the block that a jump leads to; nullptr while it is not linked.
+  [[nodiscard]] void* linked(const LinkSite& site) const;
   void link(const LinkSite& site, const void* entry);
   void unlink(const LinkSite& site);
   /// Leads a jump through the jump table from now on, for a target that only some address spaces share.
@@ -72,6 +77,8 @@ class CodeGenerator {
   /// Makes entering a block exit at once as `budget` (nothing charged), for links and jump-table entries that
   /// still lead to it after its guest bytes changed. Its code stays until reset().
   void retire(const CompiledBlock& block);
+  /// Takes retire() back.
+  void revive(const CompiledBlock& block);
 
   /// What JumpEntry::code of an invalid entry must hold: a guest may well jump to the address whose tag is
   /// kTlbInvalid. Never changes.
@@ -81,6 +88,8 @@ class CodeGenerator {
   [[nodiscard]] std::string disassemble(const CompiledBlock& block) const;
 
  private:
+  void set_entrance(const CompiledBlock& block, const std::array<std::uint8_t, 2>& branch);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

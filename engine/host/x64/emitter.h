@@ -160,6 +160,11 @@ class Emitter {
     const auto d = static_cast<std::int32_t>(target - (at + 4));
     std::memcpy(at, &d, 4);
   }
+  static const std::uint8_t* target_of(const std::uint8_t* at) {
+    std::int32_t d;
+    std::memcpy(&d, at, 4);
+    return at + 4 + d;
+  }
   void patch_short_here(std::uint8_t* at) const { *at = static_cast<std::uint8_t>(p_ - (at + 1)); }
   void patch_here(std::uint8_t* at) const { patch(at, p_); }
 

@@ -91,6 +91,30 @@ TEST_F(X64CodeGenerator, UnlinkedJumpTellsItsSiteAndTarget) {
   EXPECT_EQ(exit.site.target, 0x100);
 }
 
+TEST_F(X64CodeGenerator, ALinkedJumpTellsTheOwnerOfTheBlockItLeadsTo) {
+  const auto head = compile(block(1, 0x20, count_one, [](Builder& b) { b.jump(0x24); }));
+  const auto tail = compile(block(1, 0x24, count_one, [](Builder& b) { b.jump(0x20); }));
+  int owner = 0;
+  generator_.set_owner(tail, &owner);
+  EXPECT_EQ(generator_.linked(head.sites[0]), nullptr);
+  generator_.link(head.sites[0], tail.entry);
+  EXPECT_EQ(generator_.linked(head.sites[0]), &owner);
+  generator_.unlink(head.sites[0]);
+  EXPECT_EQ(generator_.linked(head.sites[0]), nullptr);
+}
+
+TEST_F(X64CodeGenerator, ARetiredBlockRefusesUntilItIsRevived) {
+  const auto code = compile(block(1, 0x20, count_one, [](Builder& b) { b.jump(0x100); }));
+  generator_.retire(code);
+  s().budget = 10;
+  EXPECT_EQ(run(code, 0x7020).kind, ExitKind::budget);
+  EXPECT_EQ(s().budget, 10);
+  generator_.revive(code);
+  EXPECT_EQ(run(code, 0x7020).kind, ExitKind::unlinked);
+  EXPECT_EQ(s().gpr[0], 1u);
+  EXPECT_EQ(s().budget, 9);
+}
+
 TEST_F(X64CodeGenerator, LinkedLoopRunsUntilTheBudgetEndsAndUnlinkingStopsIt) {
   const auto head = compile(block(1, 0x20, count_one, [](Builder& b) { b.jump(0x24); }));
   const auto tail = compile(block(1, 0x24, count_one, [](Builder& b) { b.jump(0x20); }));

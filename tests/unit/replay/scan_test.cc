@@ -32,10 +32,11 @@ Condition watch(engine::port::WatchRange range) {
   return condition;
 }
 
-TEST(Search, LeavesOutStretchesThatNeverFetchedFromTheBreakpointsPage) {
+TEST(Search, LeavesOutStretchesThatNeverExecutedTheBreakpointsLine) {
   const auto first = footprint(100, 200), second = footprint(200, 300);
-  second->linear.fetched.add(0x5000);
-  EXPECT_THAT(without_untouched({at(50), at(350)}, {breakpoint_at(0x5123)}, {first, second}),
+  first->linear.executed.add(0x5100);
+  second->linear.executed.add(0x5140);
+  EXPECT_THAT(without_untouched({at(50), at(350)}, {breakpoint_at(0x5143)}, {first, second}),
               ElementsAre(Stretch(50, 100), Stretch(200, 350)));
 }
 

@@ -34,7 +34,7 @@ class Rewrite : public testing::Test {
   static Bytes page_of(int value) { return Bytes(kPageSize, static_cast<std::byte>(value)); }
   static Footprint footprint(std::uint64_t from, std::uint64_t to) {
     const Bytes none(kPageSetBytes);
-    return {{Icount(from), 0}, {Icount(to), 0}, none, none, none};
+    return {{Icount(from), 0}, {Icount(to), 0}, none, none, Bytes(kLineSetBytes)};
   }
   static Bytes noise(std::size_t size, unsigned seed) {
     std::mt19937 random(seed);

@@ -73,9 +73,9 @@ class SnapshotStore : public testing::Test {
   }
   /// Sets of pages that one byte tells apart.
   static Footprint footprint(std::uint64_t from, std::uint64_t to) {
-    Footprint made{{Icount(from), 0}, {Icount(to), 1}, Bytes(kPageSetBytes), {}, {}};
-    made.written = made.fetched = made.ram_written;
-    made.ram_written[1] = made.written[2] = made.fetched[3] = std::byte{1};
+    Footprint made{
+        {Icount(from), 0}, {Icount(to), 1}, Bytes(kPageSetBytes), Bytes(kPageSetBytes), Bytes(kLineSetBytes)};
+    made.ram_written[1] = made.written[2] = made.executed[3] = std::byte{1};
     return made;
   }
   static void put_runs(SnapshotRecord& snapshot, TraceWriter& writer, const std::vector<PageRun>& runs) {
@@ -121,7 +121,7 @@ TEST_F(SnapshotStore, FootprintsOfAllStretchesAreReadInOrder) {
   EXPECT_EQ(all[1].to, (Place{Icount(1000), 1}));
   EXPECT_EQ(all[1].ram_written, footprint(500, 1000).ram_written);
   EXPECT_EQ(all[1].written, footprint(500, 1000).written);
-  EXPECT_EQ(all[1].fetched, footprint(500, 1000).fetched);
+  EXPECT_EQ(all[1].executed, footprint(500, 1000).executed);
   EXPECT_EQ(all[2].from.icount, Icount(1000));
 }
 
