@@ -4,19 +4,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <exception>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
 
+#include "debugger/cli/command_options.h"
 #include "debugger/cli/commands.h"
-#include "debugger/cli/engine_spec.h"
 #include "debugger/cli/query_options.h"
 #include "debugger/cli/regression_options.h"
 #include "debugger/cli/standard_files.h"
-#include "debugger/cli/trace_exec.h"
-#include "debugger/gdb/server.h"
 #include "engine/base/log.h"
-#include "engine/base/types.h"
 
 namespace hindsight::debugger::cli {
 namespace {
@@ -62,25 +62,6 @@ class WrappedHelp final : public CLI::Formatter {
   }
 };
 
-/// Turns "512M" into bytes, in place; a complaint if it is no size of RAM.
-std::string read_size(std::string& text) {
-  constexpr std::uint64_t kLeast = std::uint64_t{16} << 20, kMost = std::uint64_t{1} << 40;
-  std::string complaint = "a size from 16M to 1T expected, such as 512M, found " + text;
-  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  if (digits == 0 || digits > 15 || text.size() > digits + 1) return complaint;
-  unsigned shift = 0;
-  if (digits < text.size()) {
-    const std::size_t unit = std::string_view("KMGT").find(static_cast<char>(std::toupper(text[digits])));
-    if (unit == std::string_view::npos) return complaint;
-    shift = static_cast<unsigned>(unit + 1) * 10;
-  }
-  const std::uint64_t number = std::stoull(text.substr(0, digits));
-  if (number > kMost >> shift || number << shift < kLeast || (number << shift) % kPageSize != 0)
-    return complaint;
-  text = std::to_string(number << shift);
-  return {};
-}
-
 /// A parse error as one line that says where help is.
 std::string usage_error(const CLI::App* app, const CLI::Error& failure) {
   const auto chosen = app->get_subcommands();
@@ -93,121 +74,71 @@ std::string usage_error(const CLI::App* app, const CLI::Error& failure) {
   return "hindsight: " + what + " (see hindsight" + command + " --help)\n";
 }
 
-void add_trace_exec(CLI::App& command, std::string& range) {
+// ---- what each command takes beside the groups that several have
+
+void add_record(CLI::App& command, RunOptions& options) {
+  add_trace_options(command, options);
+  auto* until_fail =
+      command
+          .add_option("--until-fail", options.until_fail,
+                      "record again, at most N times and with --seed counting up, until the guest resets, "
+                      "shuts down, hangs for ever or leaves its script; keep only that trace")
+          ->type_name("N")
+          ->check(CLI::Range(1u, 1'000'000u));
   command
-      .add_option("--trace-exec", range,
-                  "A..B: print each instruction between these icounts with what it changed, and stop at B")
-      ->check(CLI::Validator(
-          [](const std::string& text) {
-            return parse_range(text) ? std::string() : "A..B with A below B expected, found " + text;
-          },
-          "A..B", "range"));
+      .add_option("--fail-on", options.fail_on,
+                  "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
+      ->type_name("TEXT")
+      ->needs(until_fail);
+  add_gdb(command, options)->excludes(until_fail);
+  add_machine_options(command, options);
 }
 
-void add_engine(CLI::App& command, std::string& engine) {
-  command
-      .add_option("--engine", engine,
-                  "interp: the IR interpreter; jit: the translator, for tests as jit:OPTION,… with plain "
-                  "(unoptimised), max-insns=N (a block), cache=SIZE (code), interp-from=ICOUNT")
-      ->check(CLI::Validator(check_engine, ""))
-      ->capture_default_str();
+void add_run(CLI::App& command, RunOptions& options) {
+  add_machine_options(command, options);
+  add_trace_exec(command, options.trace_exec);
 }
 
-/// What a live machine is connected to on the host.
-void add_host_options(CLI::App& command, RunOptions& options) {
-  command.add_option("--disk", options.disk, "raw disk image; it is only read, writes stay in the machine");
-  command.add_option("--net", options.net, "none, or user: a network behind this process")
-      ->check(CLI::IsMember({"none", "user"}))
-      ->capture_default_str();
-  auto* script = command.add_option("--script", options.script, "console script that types for the user");
-  command.add_option("--input", options.input, "file whose bytes the serial port receives")->excludes(script);
-  command.add_option("--seed", options.seed, "draw entropy from this seed and fix the clock");
-  command.add_option("--stop-at", options.stop_at, "stop at this icount");
+void add_replay(CLI::App& command, ReplayCommandOptions& options) {
+  command.add_option("trace", options.traces, "the trace")->required()->expected(1);
+  add_replay_options(command, options);
+  add_trace_exec(command, options.trace_exec);
 }
 
-void add_machine_options(CLI::App& command, RunOptions& options) {
-  command.add_option("--kernel", options.kernel, "kernel image (bzImage or PVH ELF)")->required();
-  command.add_option("--initrd", options.initrd, "initial RAM disk");
-  command.add_option("--append", options.command_line, "kernel command line");
-  command.add_option("--memory", options.memory, "size of RAM, such as 512M or 2G")
-      ->transform(CLI::Validator(read_size, "SIZE", "size"))
-      ->default_str("512M");
-  add_host_options(command, options);
-  command
-      .add_option("--ns-per-instruction", options.nanoseconds_per_instruction, "virtual time per instruction")
-      ->check(CLI::Range(0.001, 1000.0))
-      ->capture_default_str();
+void add_verify_and_engine(CLI::App& command, VerifyOptions& options) {
+  add_verify(command, options);
+  add_replay_options(command, options.replay);
+}
+
+void add_facts(CLI::App& command, ExpectOptions& options) {
+  add_expect(command, options);
+  add_engine(command, options.engine);
+  command.footer(command.get_footer() + "\n" + kExitCodes);
+}
+
+void add_rerun_and_trace(CLI::App& command, RerunOptions& options) {
+  add_rerun(command, options);
+  options.run.digest_every = 0;
+  add_trace_options(command, options.run);
+  command.get_option("--digest-every")->default_str("the trace's");
+  add_engine(command, options.run.engine);
+}
+
+/// For a command that takes no other group of options.
+template <class Options, void (*kAdd)(CLI::App&, Options&)>
+void add_with_engine(CLI::App& command, Options& options) {
+  kAdd(command, options);
   add_engine(command, options.engine);
 }
 
-CLI::Validator gdb_address() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        const Status fits = gdb::check_address(text);
-        return fits ? std::string() : fits.failure().message;
-      },
-      "ADDRESS", "address");
-}
-
-CLI::Option* add_gdb(CLI::App& command, RunOptions& options) {
-  return command
-      .add_option("--gdb", options.gdb,
-                  "let gdb drive the machine while it is recorded: 127.0.0.1:PORT (0: any free one) or "
-                  "unix:PATH; it waits for gdb before its first instruction, and runs on after detach")
-      ->check(gdb_address());
-}
-
-/// How the trace that a command records is written.
-void add_trace_options(CLI::App& command, RunOptions& options) {
-  command.add_option("-o,--output", options.trace, "the trace to write")
-      ->required()
-      ->check(CLI::Validator(
-          [](const std::string& name) { return name.empty() ? "a file name expected" : std::string(); }, ""));
-  command.add_flag("--force", options.force, "replace an existing trace");
-  command
-      .add_option("--digest-every", options.digest_every, "instructions between digests of the whole state")
-      ->check(CLI::Range(std::uint64_t{1000}, ~std::uint64_t{0} >> 1))
-      ->capture_default_str();
-  command
-      .add_option("--snapshot-every", options.snapshot_every,
-                  "instructions between snapshots in the trace, from which a debugger starts; 0: none")
-      ->check(CLI::Range(std::uint64_t{0}, ~std::uint64_t{0} >> 1))
-      ->capture_default_str();
-}
-
-void add_replay_options(CLI::App& command, ReplayCommandOptions& options) {
-  add_engine(command, options.engine);
-  command.add_option("--stop-at", options.stop_at, "stop at this icount");
-  command.add_option("--verify-every", options.verify_every,
-                     "compare states only at digest points at least this many instructions apart");
-}
-
-/// Options of a command that looks into a trace at some position.
-void add_look(CLI::App& command, LookOptions& options, bool with_at = true) {
+struct InfoOptions {
+  std::string trace;
+  bool json = false;
+};
+int run_info(const InfoOptions& options) { return info_command(options.trace, options.json); }
+void add_info(CLI::App& command, InfoOptions& options) {
   command.add_option("trace", options.trace, "the trace")->required();
-  if (with_at)
-    command
-        .add_option("--at", options.at,
-                    "where: an icount, ICOUNT+N (after the Nth exception or interrupt delivered there), N%, "
-                    "begin, end, mark:NAME or event:N")
-        ->capture_default_str();
-  add_engine(command, options.engine);
-  command.add_option("--ladder", options.ladder, "memory for snapshots, such as 512M or 2G")
-      ->transform(CLI::Validator(read_size, "SIZE", "size"))
-      ->default_str("1G");
-  command.add_option("--jobs", options.jobs, "machines that search side by side; 0: one for each core")
-      ->check(CLI::Range(0u, 256u))
-      ->capture_default_str();
-}
-
-void add_source(CLI::App& command, SourceOptions& options) {
-  command
-      .add_option("--symbols", options.symbols,
-                  "FILE or FILE@ADDRESS: a vmlinux, a module or a program with debug information, for source "
-                  "lines and variables; a kernel's and its modules' addresses are found")
-      ->allow_extra_args(false);
-  command.add_option("--source-dir", options.folders, "DIR or FROM=TO: where those sources are")
-      ->allow_extra_args(false);
+  command.add_flag("--json", options.json, "as one JSON object");
 }
 
 void add_events(CLI::App& command, EventsOptions& options) {
@@ -220,222 +151,200 @@ void add_events(CLI::App& command, EventsOptions& options) {
   command.add_flag("--json", options.json, "one JSON object a line");
 }
 
-void parse(CLI::App& app, std::vector<std::string> words) {
-  std::reverse(words.begin(), words.end());  // which CLI11 takes from the back
-  app.parse(std::move(words));
-}
-
-int dispatch(int argc, char** argv) {
-  CLI::App app("Records a machine, and goes back to whatever happened in it.", "hindsight");
-  app.require_subcommand(1);
-  app.formatter(std::make_shared<WrappedHelp>());
-  app.failure_message(usage_error);
-  app.fallthrough();
-  app.footer(kExitCodes);
-  app.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
-  std::string log;
-  app.add_option("--log", log,
-                 "what to tell, as component:level,… or level (trace, debug, info, warn, error, off)");
-
-  RunOptions run;
-  auto* record = app.add_subcommand("record", "run a machine and write a trace");
-  add_trace_options(*record, run);
-  auto* until_fail =
-      record
-          ->add_option("--until-fail", run.until_fail,
-                       "record again, at most N times and with --seed counting up, until the guest resets, "
-                       "shuts down, hangs for ever or leaves its script; keep only that trace")
-          ->type_name("N")
-          ->check(CLI::Range(1u, 1'000'000u));
-  record
-      ->add_option("--fail-on", run.fail_on,
-                   "with --until-fail: what the console shows when the guest fails, such as \"Kernel panic\"")
-      ->type_name("TEXT")
-      ->needs(until_fail);
-  add_gdb(*record, run)->excludes(until_fail);
-  add_machine_options(*record, run);
-  auto* only_run = app.add_subcommand("run", "run a machine without a trace");
-  add_machine_options(*only_run, run);
-  add_trace_exec(*only_run, run.trace_exec);
-
-  ReplayCommandOptions replaying;
-  auto* replay = app.add_subcommand("replay", "play a trace again, showing what the guest printed");
-  replay->add_option("trace", replaying.traces, "the trace")->required()->expected(1);
-  add_replay_options(*replay, replaying);
-  add_trace_exec(*replay, replaying.trace_exec);
-  VerifyOptions verifying;
-  auto* verify = app.add_subcommand("verify", "play traces again, side by side, and check everything");
-  add_verify(*verify, verifying);
-  add_replay_options(*verify, verifying.replay);
-  ExpectOptions expecting;
-  auto* expect = app.add_subcommand("expect", "check the facts that are stated of a trace");
-  add_expect(*expect, expecting);
-  add_engine(*expect, expecting.engine);
-  RerunOptions rerunning;
-  auto* rerun = app.add_subcommand(
-      "rerun", "give a trace's inputs to another kernel or RAM disk, and record what becomes of it");
-  add_rerun(*rerun, rerunning);
-  rerunning.run.digest_every = 0;
-  add_trace_options(*rerun, rerunning.run);
-  rerun->get_option("--digest-every")->default_str("the trace's");
-  add_engine(*rerun, rerunning.run.engine);
-  PackOptions packing;
-  auto* pack = app.add_subcommand("pack", "write a trace again, as small as it can be");
-  add_pack(*pack, packing);
-  add_engine(*pack, packing.engine);
-  TrimOptions trimming;
-  auto* trim = app.add_subcommand("trim", "cut a trace to the part between two positions");
-  add_trim(*trim, trimming);
-  add_engine(*trim, trimming.engine);
-  StripOptions stripping;
-  auto* strip = app.add_subcommand("strip", "take the user's data out of a trace that still replays");
-  add_strip(*strip, stripping);
-  add_engine(*strip, stripping.engine);
-  GcOptions collecting;
-  auto* gc = app.add_subcommand("gc", "make a trace smaller where it lies, without a replay");
-  add_gc(*gc, collecting);
-
-  std::string info_trace;
-  bool info_json = false;
-  auto* info = app.add_subcommand("info", "say what is in a trace");
-  info->add_option("trace", info_trace, "the trace")->required();
-  info->add_flag("--json", info_json, "as one JSON object");
-  EventsOptions listing;
-  auto* events = app.add_subcommand("events", "list what came from outside");
-  add_events(*events, listing);
-
-  GdbOptions serving;
-  auto* gdb = app.add_subcommand("gdb", "let gdb walk along a trace, in both directions");
-  add_look(*gdb, serving.look);
-  gdb->add_option("--listen", serving.listen, "127.0.0.1:PORT (0: any free one) or unix:PATH")
+void add_gdb_server(CLI::App& command, GdbOptions& options) {
+  add_look(command, options.look);
+  command.add_option("--listen", options.listen, "127.0.0.1:PORT (0: any free one) or unix:PATH")
       ->check(gdb_address())
       ->capture_default_str();
-  ShowOptions showing;
-  auto* show = app.add_subcommand("show", "print what the machine holds at one position");
-  add_look(*show, showing.look);
-  show->add_option("what", showing.topic, show_topics())->required();
-  show->add_option("words", showing.words,
-                   "memory ADDRESS [LENGTH], walk ADDRESS, state [PART]; an address is a number, a symbol, "
-                   "symbol+offset or (of memory) phys:NUMBER");
-  add_source(*show, showing.source);
-  DebugOptions debugging;
-  auto* debug =
-      app.add_subcommand("debug", "look at a trace in a window, and walk along it in both directions");
-  add_look(*debug, debugging.look);
-  add_source(*debug, debugging.source);
-  auto* headless = debug->add_flag("--headless", debugging.headless, "map no window; for scripts");
-  auto* window_script =
-      debug->add_option("--script", debugging.script, "a file of actions to carry out, one a line");
-  headless->needs(window_script);
-  debug->add_option("--size", debugging.size, "of the window in pixels")->capture_default_str();
-  debug->add_option("--gdb", debugging.gdb,
-                    "serve the window's session to gdb as well: 127.0.0.1:PORT, :PORT or unix:PATH");
-  bool split_off = false;  // below, before CLI11 sees it
-  debug->add_flag("--record", split_off,
-                  "record a machine in the window: what follows is as for `hindsight record`");
-  debug->add_option("--scale", debugging.scale, "of text and controls; 0: as the display says")
-      ->check(CLI::Range(0.0, 4.0));
-  BranchOptions branching;
-  branching.run.net.clear();
-  auto* branch =
-      app.add_subcommand("branch", "let a recorded machine run on with new input, into a new trace");
-  add_look(*branch, branching.look);
-  add_trace_options(*branch, branching.run);
-  add_host_options(*branch, branching.run);
-  add_gdb(*branch, branching.run);
-  SnapshotOptions snapshots;
-  auto* snapshot = app.add_subcommand("snapshot", "add snapshots to a trace, so that seeking starts near");
-  add_look(*snapshot, snapshots.look);
-  snapshot->add_option("--every", snapshots.every, "one every N instructions instead, over the whole trace")
-      ->type_name("N");
-  MarkOptions marking;
-  auto* mark = app.add_subcommand("mark", "name a position in a trace; without a name: list them");
-  add_look(*mark, marking.look);
-  mark->add_option("name", marking.name, "the mark's name; replaced if there is one");
-  mark->add_option("note", marking.note, "what there is to say of it");
-  DiffOptions differing;
-  auto* diff =
-      app.add_subcommand("diff", "say what differs between two instants, or where two recordings part");
-  diff->add_option("a", differing.a, "TRACE, or TRACE@POSITION")->required();
-  diff->add_option("b", differing.b, "likewise; @POSITION alone is another instant of the first trace")
-      ->required();
-  diff->add_flag("--json", differing.json, "one JSON object a line");
-  diff->add_option("--bytes", differing.bytes, "how many bytes of memory to show")->capture_default_str();
-  diff->add_option("--pages", differing.ranges, "how many ranges of pages to show")->capture_default_str();
-  add_engine(*diff, differing.engine);
-  diff->footer(kDiffHelp);
-  QueryOptions asking;
-  auto* query = app.add_subcommand("query", "ask what happened in a trace, and when");
-  add_look(*query, asking.look);
-  add_query(*query, asking);
+}
 
-  std::string isa;
-  ExplainOptions explaining;
-  auto* explain = app.add_subcommand("explain", "show what becomes of instructions: decoded, IR, host code");
-  explain->add_option("isa", isa, "the guest's instruction set: x86")
+void add_show(CLI::App& command, ShowOptions& options) {
+  add_look(command, options.look);
+  command.add_option("what", options.topic, show_topics())->required();
+  command.add_option("words", options.words,
+                     "memory ADDRESS [LENGTH], walk ADDRESS, state [PART]; an address is a number, a symbol, "
+                     "symbol+offset or (of memory) phys:NUMBER");
+  add_source(command, options.source);
+}
+
+void add_debug(CLI::App& command, DebugOptions& options) {
+  add_look(command, options.look);
+  add_source(command, options.source);
+  auto* headless = command.add_flag("--headless", options.headless, "map no window; for scripts");
+  headless->needs(
+      command.add_option("--script", options.script, "a file of actions to carry out, one a line"));
+  command.add_option("--size", options.size, "of the window in pixels")->capture_default_str();
+  command.add_option("--gdb", options.gdb,
+                     "serve the window's session to gdb as well: 127.0.0.1:PORT, :PORT or unix:PATH");
+  command.add_flag("--record")
+      ->description("record a machine in the window: what follows is as for `hindsight record`");
+  command.add_option("--scale", options.scale, "of text and controls; 0: as the display says")
+      ->check(CLI::Range(0.0, 4.0));
+}
+
+void add_branch(CLI::App& command, BranchOptions& options) {
+  options.run.net.clear();
+  add_look(command, options.look);
+  add_trace_options(command, options.run);
+  add_host_options(command, options.run);
+  add_gdb(command, options.run);
+}
+
+void add_snapshot(CLI::App& command, SnapshotOptions& options) {
+  add_look(command, options.look);
+  command.add_option("--every", options.every, "one every N instructions instead, over the whole trace")
+      ->type_name("N");
+}
+
+void add_mark(CLI::App& command, MarkOptions& options) {
+  add_look(command, options.look);
+  command.add_option("name", options.name, "the mark's name; replaced if there is one");
+  command.add_option("note", options.note, "what there is to say of it");
+}
+
+void add_diff(CLI::App& command, DiffOptions& options) {
+  command.add_option("a", options.a, "TRACE, or TRACE@POSITION")->required();
+  command.add_option("b", options.b, "likewise; @POSITION alone is another instant of the first trace")
+      ->required();
+  command.add_flag("--json", options.json, "one JSON object a line");
+  command.add_option("--bytes", options.bytes, "how many bytes of memory to show")->capture_default_str();
+  command.add_option("--pages", options.ranges, "how many ranges of pages to show")->capture_default_str();
+  add_engine(command, options.engine);
+  command.footer(kDiffHelp);
+}
+
+void add_question(CLI::App& command, QueryOptions& options) {
+  add_look(command, options.look);
+  add_query(command, options);
+  command.footer(command.get_footer() + "\n" + kExitCodes);
+}
+
+void add_explain(CLI::App& command, ExplainOptions& options) {
+  command.add_option("isa", "the guest's instruction set: x86")
+      ->type_name("TEXT")
       ->required()
       ->check(CLI::IsMember({"x86"}));
-  explain->add_option("bytes", explaining.bytes, "their bytes in hexadecimal, such as 4801d8 or 48 01 d8")
+  command.add_option("bytes", options.bytes, "their bytes in hexadecimal, such as 4801d8 or 48 01 d8")
       ->required();
-  explain->add_option("--mode", explaining.mode, "64-, 32- or 16-bit code")
+  command.add_option("--mode", options.mode, "64-, 32- or 16-bit code")
       ->check(CLI::IsMember({64, 32, 16}))
       ->capture_default_str();
-  explain->add_flag("--user", explaining.user, "at privilege 3 instead of 0");
-  explain->add_option("--at", explaining.address, "linear address of the first byte");
+  command.add_flag("--user", options.user, "at privilege 3 instead of 0");
+  command.add_option("--at", options.address, "linear address of the first byte");
+}
 
-  for (CLI::App* command : {expect, query}) command->footer(command->get_footer() + "\n" + kExitCodes);
+// ---- the line
 
-  // The window's options end at --record, and the recorder's begin.
-  std::vector<std::string> words(argv + 1, argv + argc);
-  const auto live = std::find(std::find(words.begin(), words.end(), "debug"), words.end(), "--record");
-  std::vector<std::string> recording(live, words.end());
-  const bool in_window = !recording.empty();
-  if (in_window) {
-    recording[0] = "record";
-    words.erase(live, words.end());
-    debug->get_option("trace")->required(false);
+class CommandLine {
+ public:
+  CommandLine();
+  /// The exit code of the command that the words choose.
+  int run(std::vector<std::string> words);
+
+ private:
+  /// A command: `define` adds its options, `act` carries it out with them.
+  template <class Options>
+  Options& add(const char* name, const char* does, int (*act)(const Options&),
+               void (*define)(CLI::App&, Options&)) {
+    CLI::App* command = app_.add_subcommand(name, does);
+    const auto options = std::make_shared<Options>();
+    define(*command, *options);
+    commands_.emplace_back(command, [act, options] { return act(*options); });
+    return *options;
   }
+  void add_commands();
+  void parse(std::vector<std::string> words);
+  void parse_all(std::vector<std::string> words);
+
+  CLI::App app_{"Records a machine, and goes back to whatever happened in it.", "hindsight"};
+  std::string log_;
+  std::vector<std::pair<CLI::App*, std::function<int()>>> commands_;
+  RunOptions* recording_ = nullptr;
+  DebugOptions* debugging_ = nullptr;
+};
+
+CommandLine::CommandLine() {
+  app_.require_subcommand(1);
+  app_.formatter(std::make_shared<WrappedHelp>());
+  app_.failure_message(usage_error);
+  app_.fallthrough();
+  app_.footer(kExitCodes);
+  app_.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
+  app_.add_option("--log", log_,
+                  "what to tell, as component:level,… or level (trace, debug, info, warn, error, off)");
+  add_commands();
+}
+
+void CommandLine::add_commands() {
+  recording_ = &add("record", "run a machine and write a trace", run_command, add_record);
+  add("run", "run a machine without a trace", run_command, add_run);
+  add("replay", "play a trace again, showing what the guest printed", replay_command, add_replay);
+  add("verify", "play traces again, side by side, and check everything", verify_command,
+      add_verify_and_engine);
+  add("expect", "check the facts that are stated of a trace", expect_command, add_facts);
+  add("rerun", "give a trace's inputs to another kernel or RAM disk, and record what becomes of it",
+      rerun_command, add_rerun_and_trace);
+  add("pack", "write a trace again, as small as it can be", pack_command,
+      add_with_engine<PackOptions, add_pack>);
+  add("trim", "cut a trace to the part between two positions", trim_command,
+      add_with_engine<TrimOptions, add_trim>);
+  add("strip", "take the user's data out of a trace that still replays", strip_command,
+      add_with_engine<StripOptions, add_strip>);
+  add("gc", "make a trace smaller where it lies, without a replay", gc_command, add_gc);
+  add("info", "say what is in a trace", run_info, add_info);
+  add("events", "list what came from outside", events_command, add_events);
+  add("gdb", "let gdb walk along a trace, in both directions", gdb_command, add_gdb_server);
+  add("show", "print what the machine holds at one position", show_command, add_show);
+  debugging_ = &add("debug", "look at a trace in a window, and walk along it in both directions",
+                    debug_command, add_debug);
+  add("branch", "let a recorded machine run on with new input, into a new trace", branch_command, add_branch);
+  add("snapshot", "add snapshots to a trace, so that seeking starts near", snapshot_command, add_snapshot);
+  add("mark", "name a position in a trace; without a name: list them", mark_command, add_mark);
+  add("diff", "say what differs between two instants, or where two recordings part", diff_command, add_diff);
+  add("query", "ask what happened in a trace, and when", query_command, add_question);
+  add("explain", "show what becomes of instructions: decoded, IR, host code", explain_command, add_explain);
+}
+
+void CommandLine::parse(std::vector<std::string> words) {
+  std::reverse(words.begin(), words.end());  // which CLI11 takes from the back
+  app_.parse(std::move(words));
+}
+
+/// The window's options end at --record, and the recorder's begin.
+void CommandLine::parse_all(std::vector<std::string> words) {
+  const auto live = std::find(std::find(words.begin(), words.end(), "debug"), words.end(), "--record");
+  if (live == words.end()) return parse(std::move(words));
+  std::vector<std::string> recording(live, words.end());
+  recording[0] = "record";
+  words.erase(live, words.end());
+  app_.get_subcommand("debug")->get_option("trace")->required(false);
+  parse(std::move(words));
+  if (!debugging_->look.trace.empty())
+    throw CLI::ExtrasError({debugging_->look.trace + ": no trace expected before --record"});
+  parse(std::move(recording));
+  if (recording_->until_fail != 0 || !recording_->gdb.empty())
+    throw CLI::ExtrasError({"--until-fail and --gdb are not expected after --record"});
+  recording_->window = debugging_;
+}
+
+int CommandLine::run(std::vector<std::string> words) {
+  const std::string first = words.empty() ? "-" : words.front();
   try {
-    parse(app, words);
-    if (in_window) {
-      if (!debugging.look.trace.empty())
-        throw CLI::ExtrasError({debugging.look.trace + ": no trace expected before --record"});
-      parse(app, recording);
-      if (run.until_fail != 0 || !run.gdb.empty())
-        throw CLI::ExtrasError({"--until-fail and --gdb are not expected after --record"});
-      run.window = &debugging;
-    }
+    parse_all(std::move(words));
   } catch (const CLI::ParseError& failure) {
-    if (failure.get_exit_code() != 0 && app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
-      std::fprintf(stderr, "hindsight: no such command: %s (see hindsight --help)\n", argv[1]);
+    if (failure.get_exit_code() != 0 && app_.get_subcommands().empty() && first[0] != '-') {
+      std::fprintf(stderr, "hindsight: no such command: %s (see hindsight --help)\n", first.c_str());
       return kUsage;
     }
-    return app.exit(failure) == 0 ? kOk : kUsage;
+    return app_.exit(failure) == 0 ? kOk : kUsage;
   }
-  if (const Status configured = log::configure(log); !log.empty() && !configured) {
+  if (const Status configured = log::configure(log_); !log_.empty() && !configured) {
     std::fprintf(stderr, "hindsight: %s\n", configured.failure().message.c_str());
     return kUsage;
   }
-  if (*record || *only_run) return run_command(run);
-  if (*replay) return replay_command(replaying);
-  if (*verify) return verify_command(verifying);
-  if (*expect) return expect_command(expecting);
-  if (*rerun) return rerun_command(rerunning);
-  if (*pack) return pack_command(packing);
-  if (*trim) return trim_command(trimming);
-  if (*strip) return strip_command(stripping);
-  if (*gc) return gc_command(collecting);
-  if (*query) return query_command(asking);
-  if (*explain) return explain_command(explaining);
-  if (*gdb) return gdb_command(serving);
-  if (*show) return show_command(showing);
-  if (*debug) return debug_command(debugging);
-  if (*branch) return branch_command(branching);
-  if (*snapshot) return snapshot_command(snapshots);
-  if (*mark) return mark_command(marking);
-  if (*diff) return diff_command(differing);
-  if (*info) return info_command(info_trace, info_json);
-  return events_command(listing);
+  const auto chosen = std::find_if(commands_.begin(), commands_.end(),
+                                   [](const auto& command) { return command.first->parsed(); });
+  return chosen->second();
 }
 
 }  // namespace
@@ -447,7 +356,7 @@ int main(int argc, char** argv) {
   int code = cli::kBadInput;
   std::string complaint;
   try {
-    code = cli::dispatch(argc, argv);
+    code = cli::CommandLine().run({argv + 1, argv + argc});
   } catch (const std::exception& failure) {
     complaint = failure.what();
   }
