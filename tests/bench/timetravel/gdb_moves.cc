@@ -1,8 +1,8 @@
 // Times the same moves over gdb's remote protocol, whoever serves it.
-//   gdb_moves SOCKET SEEK TIMES BREAKPOINT WATCHPOINT [stops]
+//   gdb_moves SOCKET SEEK TIMES BREAKPOINT,… WATCHPOINT,… [stops]
 // SOCKET: a Unix socket on which a stub listens. SEEK: the monitor command that goes to where the moves
-// begin; `stops`: it ends with a stop reply, as a run does. TIMES: so many steps back. BREAKPOINT: an address
-// executed once before; WATCHPOINT: eight bytes written once before; hexadecimal. Prints "MOVE MILLISECONDS"
+// begin; `stops`: it ends with a stop reply, as a run does. TIMES: so many steps back. BREAKPOINT: addresses
+// executed before; WATCHPOINT: of eight bytes written before; hexadecimal. Prints "MOVE MILLISECONDS"
 // lines.
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string>
 
 namespace {
@@ -101,7 +102,7 @@ void timed(const char* name, Work work) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 6) fail("usage: gdb_moves SOCKET SEEK TIMES BREAKPOINT WATCHPOINT [stops]");
+  if (argc < 6) fail("usage: gdb_moves SOCKET SEEK TIMES BREAKPOINT,… WATCHPOINT,… [stops]");
   const std::string seek = argv[2];
   const bool stops = argc > 6;
   Stub stub(argv[1]);
@@ -118,11 +119,14 @@ int main(int argc, char** argv) {
     stub.ask("z" + point);
     timed("seek", go);
   };
-  const std::string breakpoint = std::string("1,") + argv[4] + ",1";
-  const std::string watchpoint = std::string("2,") + argv[5] + ",8";
-  continue_to("reverse-continue-breakpoint", breakpoint);
-  continue_to("breakpoint-again", breakpoint);
-  continue_to("reverse-continue-watchpoint", watchpoint);
-  continue_to("watchpoint-again", watchpoint);
+  std::istringstream breakpoints(argv[4]), watchpoints(argv[5]);
+  for (std::string address; std::getline(breakpoints, address, ',');) {
+    continue_to("reverse-continue-breakpoint", "1," + address + ",1");
+    continue_to("breakpoint-again", "1," + address + ",1");
+  }
+  for (std::string address; std::getline(watchpoints, address, ',');) {
+    continue_to("reverse-continue-watchpoint", "2," + address + ",8");
+    continue_to("watchpoint-again", "2," + address + ",8");
+  }
   return 0;
 }
