@@ -49,7 +49,8 @@ struct Footprint {
   toDelivery @3 :UInt32;
   ramWritten @4 :Data;     # physical pages, whoever wrote
   written @5 :Data;        # linear pages that instructions wrote to
-  executed @6 :Data;       # linear lines of 64 bytes in which an instruction began
+  pagesExecuted @6 :Data;  # older programs wrote this instead of executed; not read
+  executed @7 :Data;       # linear lines of 64 bytes in which an instruction began
 }
 
 struct End {

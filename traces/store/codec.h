@@ -92,6 +92,7 @@ void put_footprints(ListBuilder out, const std::vector<Footprint>& footprints) {
 inline Result<std::vector<Footprint>> get_footprints(capnp::List<schema::Footprint>::Reader in) {
   std::vector<Footprint> all;
   for (const auto footprint : in) {
+    if (!footprint.hasExecuted()) continue;  // an older program's
     all.push_back({{Icount(footprint.getFromIcount()), footprint.getFromDelivery()},
                    {Icount(footprint.getToIcount()), footprint.getToDelivery()},
                    bytes_of(footprint.getRamWritten()),
