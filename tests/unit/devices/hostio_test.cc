@@ -168,6 +168,7 @@ TEST(TerminalOnPipes, PassesBytesThroughIncludingTheEscapeAndSeesTheEnd) {
 // A pseudo-terminal stands in for the user's.
 struct TerminalOnTty : testing::Test {
   void SetUp() override {
+    setenv("TERM", "xterm", 1);
     master = posix_openpt(O_RDWR | O_NOCTTY);
     if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) GTEST_SKIP() << "no pseudo-terminals";
     slave = open(ptsname(master), O_RDWR | O_NOCTTY);
@@ -176,6 +177,17 @@ struct TerminalOnTty : testing::Test {
   void TearDown() override {
     close(slave);
     close(master);
+  }
+  void expect_shown(const std::string& expected) const {
+    std::string shown;  // the line discipline hands it over in pieces
+    pollfd readable{master, POLLIN, 0};
+    while (shown.size() < expected.size() && ::poll(&readable, 1, 5000) == 1) {
+      char piece[200];
+      const ssize_t count = read(master, piece, sizeof piece);
+      ASSERT_GT(count, 0);
+      shown.append(piece, static_cast<std::size_t>(count));
+    }
+    EXPECT_EQ(shown, expected);
   }
   int master = -1;
   int slave = -1;
@@ -214,16 +226,16 @@ TEST_F(TerminalOnTty, IsLeftAtTheStartOfALineWithPlainAttributesAndACursor) {
     Terminal terminal(slave, slave, [] {});
     terminal.output(VirtualTime(0), bytes("\033[31m# "));
   }
-  const std::string expected = "\033[31m# \r\n\033[0m\033[?25h";
-  std::string shown;  // the line discipline hands it over in pieces
-  pollfd readable{master, POLLIN, 0};
-  while (shown.size() < expected.size() && ::poll(&readable, 1, 5000) == 1) {
-    char piece[200];
-    const ssize_t count = read(master, piece, sizeof piece);
-    ASSERT_GT(count, 0);
-    shown.append(piece, static_cast<std::size_t>(count));
+  expect_shown("\033[31m# \r\n\033[0m\033[?25h");
+}
+
+TEST_F(TerminalOnTty, ThatKnowsNoEscapesGetsNone) {
+  setenv("TERM", "dumb", 1);
+  {
+    const Terminal terminal(slave, slave, [] {});
   }
-  EXPECT_EQ(shown, expected);
+  ASSERT_EQ(write(slave, ".", 1), 1);
+  expect_shown("\r\n.");
 }
 
 TEST_F(TerminalOnTty, ModeIsRestored) {
