@@ -232,10 +232,11 @@ TEST_F(TerminalOnTty, IsLeftAtTheStartOfALineWithPlainAttributesAndACursor) {
 TEST_F(TerminalOnTty, ThatKnowsNoEscapesGetsNone) {
   setenv("TERM", "dumb", 1);
   {
-    const Terminal terminal(slave, slave, [] {});
+    Terminal terminal(slave, slave, [] {});
+    terminal.output(VirtualTime(0), bytes("# "));
   }
   ASSERT_EQ(write(slave, ".", 1), 1);
-  expect_shown("\r\n.");
+  expect_shown("# \r\n.");
 }
 
 TEST_F(TerminalOnTty, ModeIsRestored) {
