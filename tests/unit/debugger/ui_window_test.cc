@@ -19,8 +19,11 @@ extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:libGLX_mesa\nleak:libEGL\nleak:libgbm\nleak:libwayland\nleak:libGLdispatch\nleak:swrast_"
          "dri\nleak:libgallium\nleak:libLLVM\nleak:libX11\n"
-         "leak:libdbus\n";
+         "leak:libdbus\nleak:ld-linux\n";
 }
+// LeakSanitizer crashes where it reads the thread-local storage of a driver's thread that is about to end.
+extern "C" const char* __lsan_default_options();
+extern "C" const char* __lsan_default_options() { return "use_tls=0"; }
 #endif
 
 namespace hindsight::debugger::ui {
