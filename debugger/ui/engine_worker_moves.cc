@@ -103,12 +103,16 @@ void EngineWorker::next_write(const std::string& rest) {
   const auto hits = session_.hits({write}, session_.now(), session_.last(), 1);
   if (!hits) return complain(hits.failure());
   if (hits->empty()) {
-    next_.message = fmt::format("{:#x} is not written any more", bytes->address.value);
+    next_.message = fmt::format("{:#x} is not written before the end of history", bytes->address.value);
     return;
   }
-  // After the writing instruction, so that what it wrote is seen and the same question goes on from there.
-  after(session_.seek(hits->front().after));
-  say_write(*bytes, hits->front(), "was written just now");
+  // After the writing instruction, so that what it wrote is seen and the same question goes on from there. A
+  // search tells where it began, not where it led.
+  Result<Stop> moved = session_.seek(hits->front().before);
+  if (moved && moved->kind == StopKind::arrived) moved = session_.step(Direction::forward);
+  const bool there = moved && moved->kind == StopKind::arrived;
+  after(moved);
+  if (there) say_write(*bytes, hits->front(), "was written just now");
 }
 
 }  // namespace hindsight::debugger::ui

@@ -356,6 +356,7 @@ Result<std::vector<Hit>> FakeSession::hits(const std::vector<session::Condition>
     if (const auto hit = breakpoint_at(i)) found.push_back(*hit);
     if (const auto hit = met_after(i)) found.push_back(*hit);
   }
+  for (Hit& hit : found) hit.after = {};  // as a search in a recording leaves it
   conditions_ = kept;
   return found;
 }
