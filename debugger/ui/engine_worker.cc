@@ -440,8 +440,12 @@ bool EngineWorker::note(const Command& command) {
 void EngineWorker::refresh_lists() {
   next_.marks = std::make_shared<std::vector<session::MarkInfo>>(session_.marks());
   next_.snapshots = std::make_shared<std::vector<session::SnapshotInfo>>(session_.snapshots());
-  if (events_known_) return;
-  events_known_ = true;
+  refresh_events();
+}
+
+void EngineWorker::refresh_events() {
+  if (events_to_ == session_.last()) return;
+  events_to_ = session_.last();
   auto events = session_.events(session_.first(), {Icount::max(), 0});
   if (!events) return complain(events.failure());
   activity_.set_events(*events);
@@ -493,6 +497,7 @@ bool EngineWorker::refresh_slow() {
 }
 
 bool EngineWorker::gather() {
+  refresh_events();
   const Position from = activity_.stretches().empty() ? session_.first() : activity_.gathered_to();
   if (from >= session_.last() || gathering_failed_) return false;
   const Position to = std::min(session_.last(), Position{from.icount + kStretch, 0});

@@ -103,6 +103,8 @@ class EngineWorker final {
   void refresh();
   bool refresh_slow();
   void refresh_lists();
+  /// Those of a machine that is being recorded come while it runs.
+  void refresh_events();
   void show_memory(const std::string& expression);
   void show_walk(const std::string& expression);
   /// One stretch more; false: all is gathered.
@@ -124,9 +126,9 @@ class EngineWorker final {
   std::vector<BreakpointRow> breakpoints_;
   ActivityIndex activity_;
   ConsoleText console_;
-  std::size_t events_told_ = 0;  ///< inputs that the console knows of
-  bool events_known_ = false;
-  bool stale_ = true;  ///< the cursor moved since the slow parts were built
+  std::size_t events_told_ = 0;                 ///< inputs that the console knows of
+  std::optional<session::Position> events_to_;  ///< where history ended when they were read
+  bool stale_ = true;                           ///< the cursor moved since the slow parts were built
   bool path_stale_ = true;
   bool gathering_failed_ = false;
 

@@ -365,7 +365,8 @@ Result<std::vector<session::EventInfo>> FakeSession::events(Position from, Posit
   std::vector<session::EventInfo> found;
   for (const std::uint64_t icount : {100, 250, 400}) {
     const Position at{Icount(icount), 0};
-    if (at >= from && at < to) found.push_back({at, VirtualTime(icount), "input", "serial0", 1, "x"});
+    if (at >= from && at < to && at <= last())
+      found.push_back({at, VirtualTime(icount), "input", "serial0", 1, "x"});
   }
   return found;
 }

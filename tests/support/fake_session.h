@@ -26,6 +26,7 @@ class FakeSession final : public session::Session {
   struct Options {
     std::size_t rounds = 200;
     bool endless = false;     ///< run() does not come back until interrupt()
+    bool growing = false;     ///< history ends at the cursor, as of a live machine that was not moved back
     std::string damage = {};  ///< not empty: every move fails with it
     std::string end_text = "the guest switched itself off";
   };
@@ -38,7 +39,7 @@ class FakeSession final : public session::Session {
 
   session::Position now() const override { return moments_[cursor_].at; }
   session::Position first() const override { return moments_.front().at; }
-  session::Position last() const override { return moments_.back().at; }
+  session::Position last() const override { return options_.growing ? now() : moments_.back().at; }
   VirtualTime time() const override { return VirtualTime(now().icount.value); }
   Result<session::Position> parse_position(std::string_view text) override;
 

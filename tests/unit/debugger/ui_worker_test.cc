@@ -56,6 +56,21 @@ TEST_F(UiWorker, ARegisterThatAStepChangedIsMarkedAndOthersAreNot) {
   EXPECT_FALSE(model->registers->changed(*model->registers->find("rsp")));
 }
 
+TEST(UiWorkerOnALiveMachine, WhatCameFromOutsideWhileItRanIsShownWhenItStands) {
+  FakeSession session({.growing = true});
+  EngineWorker worker(session);
+  const auto events_at = [&](const std::string& move) {
+    worker.post(move);
+    EXPECT_TRUE(wait_until([&] { return worker.idle() && worker.status().settled; })) << move;
+    return worker.model()->events->size();
+  };
+
+  EXPECT_EQ(events_at("seek 90"), 0U);
+  EXPECT_EQ(events_at("seek 300"), 2U);
+  const auto& lanes = worker.model()->activity->lanes();
+  EXPECT_TRUE(std::ranges::any_of(lanes, [](const auto& lane) { return lane.name == "serial0 in"; }));
+}
+
 TEST_F(UiWorker, AStepBackUndoesAStep) {
   const auto before = after("seek 30")->registers->now;
   after("step");
