@@ -62,7 +62,7 @@ Result<WindowSize> read_window_size(const std::string& text) {
 }
 
 Status show_window(session::Session& session, const DebugOptions& options, const std::string& trace,
-                   session::Analyst* analyst) {
+                   session::Analyst& analyst) {
   const auto sources = open_sources(session, options.source);
   if (!sources) return sources.failure();
   const auto size = read_window_size(options.size);
@@ -80,7 +80,7 @@ Status show_window(session::Session& session, const DebugOptions& options, const
     signal(SIGPIPE, SIG_IGN);
     window.companion = [&](session::Session& shared) { return GdbBeside::start(shared, options.gdb); };
   }
-  window.analyst = analyst;
+  window.analyst = &analyst;
   return ui::run_window(session, window);
 }
 
@@ -92,7 +92,7 @@ int debug_command(const DebugOptions& options) {
   const Look look = look_into(options.look);
   if (!look) return look.code;
   const auto analyst = make_analyst(options.look);
-  const Status shown = show_window(*look.session, options, options.look.trace, analyst.get());
+  const Status shown = show_window(*look.session, options, options.look.trace, *analyst);
   return shown ? kOk : complain(shown.failure());
 }
 

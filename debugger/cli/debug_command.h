@@ -17,9 +17,9 @@ struct WindowSize {
 /// "1600x1000".
 Result<WindowSize> read_window_size(const std::string& text);
 
-/// Opens the window on `session`, and returns when it is closed or its script is done. `analyst` may be
-/// nullptr.
+/// Opens the window on `session`, and returns when it is closed or its script is done. `analyst` answers
+/// questions over all of history.
 Status show_window(session::Session& session, const DebugOptions& options, const std::string& trace,
-                   session::Analyst* analyst);
+                   session::Analyst& analyst);
 
 }  // namespace hindsight::debugger::cli

@@ -6,37 +6,11 @@
 #include <chrono>
 #include <optional>
 
-#include "debugger/cli/look.h"
+#include "debugger/cli/recorded_machine.h"
 #include "debugger/cli/stop_signals.h"
 #include "debugger/gdb/server.h"
-#include "debugger/session/replay_session.h"
 
 namespace hindsight::debugger::cli {
-
-using engine::port::StopReason;
-
-Result<StopReason> RecordedMachine::run(Icount until) {
-  auto reason = recording_.advance(until);
-  if (!reason || *reason == StopReason::interrupted || *reason == StopReason::observed) return reason;
-  if (*reason == StopReason::reached && machine().now().icount >= until) return reason;
-  finished_ = recording_.finish(*reason);
-  if (!*finished_) return finished_->failure();
-  return reason;
-}
-
-Status RecordedMachine::commit() {
-  if (!finished_) return recording_.commit();
-  return *finished_ ? Status(Done{}) : Status(finished_->failure());
-}
-
-Result<std::unique_ptr<session::Session>> RecordedMachine::open_past(session::Position last) {
-  return session::open_replay(trace_, machines(engine_), {.last = last}, quiet_brancher(engine_));
-}
-
-Result<replay::record::RecordResult> RecordedMachine::finish() {
-  if (!finished_) finished_ = recording_.finish(StopReason::interrupted);
-  return *finished_;
-}
 
 Outcome record_under_gdb(LiveRecording& recording, LiveHost& host, const RunOptions& options, Quitter& quit) {
   engine::port::Machine& machine = recording.built().machine();

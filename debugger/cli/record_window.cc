@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "debugger/cli/debug_command.h"
-#include "debugger/cli/record_gdb.h"
+#include "debugger/cli/recorded_machine.h"
 
 namespace hindsight::debugger::cli {
 
@@ -18,7 +18,7 @@ Outcome record_in_window(LiveRecording& recording, LiveHost& host, const RunOpti
     // The terminal's way out stops the machine; its recording ends with the window.
     quit = [&] { session->interrupt(); };
     greet(host, "recording to " + options.trace);
-    shown = show_window(*session, *options.window, options.trace, nullptr);
+    shown = show_window(*session, *options.window, options.trace, recorded.analyst());
     quit = {};
   }
   const auto result = recorded.finish();

@@ -27,7 +27,7 @@ constexpr std::uint64_t kLadderBytes = std::uint64_t{256} << 20;
 
 class ReplayAnalyst final : public session::Analyst {
  public:
-  explicit ReplayAnalyst(const LookOptions& options) : options_(options) {}
+  ReplayAnalyst(const LookOptions& options, std::optional<Position> last) : options_(options), last_(last) {}
 
   Result<session::InstantsDifference> diff(Position a, Position b) override {
     const auto line = open();
@@ -127,7 +127,7 @@ class ReplayAnalyst final : public session::Analyst {
   Result<Timeline*> open() {
     if (line_) return line_.get();
     auto opened = Timeline::open(options_.trace, machines(options_.engine),
-                                 {.ladder_bytes = kLadderBytes, .jobs = options_.jobs});
+                                 {.ladder_bytes = kLadderBytes, .jobs = options_.jobs, .last = last_});
     if (!opened) return opened.failure();
     line_ = std::move(*opened);
     line_->on_progress(progress_);
@@ -178,6 +178,7 @@ class ReplayAnalyst final : public session::Analyst {
   }
 
   const LookOptions options_;
+  const std::optional<Position> last_;
   std::unique_ptr<Timeline> line_;
   std::function<void(double)> progress_;
   std::mutex mutex_;
@@ -186,8 +187,8 @@ class ReplayAnalyst final : public session::Analyst {
 
 }  // namespace
 
-std::unique_ptr<session::Analyst> make_analyst(const LookOptions& options) {
-  return std::make_unique<ReplayAnalyst>(options);
+std::unique_ptr<session::Analyst> make_analyst(const LookOptions& options, std::optional<Position> last) {
+  return std::make_unique<ReplayAnalyst>(options, last);
 }
 
 }  // namespace hindsight::debugger::cli

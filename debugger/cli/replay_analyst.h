@@ -3,13 +3,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "debugger/cli/commands.h"
 #include "debugger/session/analyst.h"
 
 namespace hindsight::debugger::cli {
 
-/// `options.at` does not matter.
-[[nodiscard]] std::unique_ptr<session::Analyst> make_analyst(const LookOptions& options);
+/// `options.at` does not matter. `last` as in TimelineOptions.
+[[nodiscard]] std::unique_ptr<session::Analyst> make_analyst(const LookOptions& options,
+                                                             std::optional<session::Position> last = {});
 
 }  // namespace hindsight::debugger::cli

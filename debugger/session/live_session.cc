@@ -257,8 +257,15 @@ class RealLiveSession final : public LiveSession {
   [[nodiscard]] std::vector<SnapshotInfo> snapshots() const override {
     return past_ ? past_->snapshots() : std::vector<SnapshotInfo>{};
   }
-  Status take_snapshot() override { return being_recorded(); }
-  Result<std::size_t> keep_useful_snapshots() override { return being_recorded(); }
+  Status take_snapshot() override {
+    if (!ended_) return being_recorded();
+    return in_ended_trace([&] { return past_->take_snapshot(); });
+  }
+  Result<std::size_t> keep_useful_snapshots() override {
+    if (!ended_) return being_recorded();
+    if (const Status opened = open_past(); !opened) return opened.failure();
+    return past_->keep_useful_snapshots();
+  }
   [[nodiscard]] std::vector<MarkInfo> marks() const override { return marks_; }
   Status set_mark(std::string name, std::string note) override {
     if (ended_) {

@@ -1,7 +1,7 @@
 # Kernels of a page, recorded and replayed on the whole board. Each judges what it sees by itself.
 find_program(HINDSIGHT_GUEST_CC gcc REQUIRED)
 set(kernels)
-foreach(name debug_registers interrupt_shadow)
+foreach(name counter debug_registers interrupt_shadow)
   set(kernel ${CMAKE_CURRENT_BINARY_DIR}/${name}.elf)
   add_custom_command(OUTPUT ${kernel}
     DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernels/${name}.S ${CMAKE_CURRENT_SOURCE_DIR}/kernels/entry.inc

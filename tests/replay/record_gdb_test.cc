@@ -174,6 +174,34 @@ TEST_F(RecordUnderGdb, WatchesTheLiveMachineAsItWatchesTheRecordedOne) {
   expect_verified(trace());
 }
 
+TEST_F(RecordUnderGdb, TellsTheLastWriterBeforeTheLiveMachineGoesToItAndOn) {
+  const Words options{"--seed", "1", "--stop-at", "450000000", "--digest-every", "10000000"};
+  start(options);
+  const std::string ask = "eval \"monitor last-write %p\", &jiffies";
+  const std::string value = "p *(unsigned long *)&jiffies";
+  const Answers said = gdb({kPlace, kSymbols, ask, value, "monitor seek 388000000", ask,
+                            "watch *(unsigned long *)&jiffies", "continue", "monitor when", value,
+                            "monitor seek end", "monitor when", "monitor seek 410000000", ask, "continue"});
+  const auto position = [](const std::string& text, const std::string& before) {
+    const auto found = text.find(before);
+    return found == std::string::npos ? 0 : std::stoull(text.substr(found + before.size()));
+  };
+  const std::uint64_t written = position(said[2], "to go there: monitor seek ");
+  EXPECT_GT(written, 388'000'000U);
+  EXPECT_THAT(said[2], HasSubstr("<do_timer+"));
+  EXPECT_THAT(said[5], HasSubstr("to go there: monitor seek "));
+  EXPECT_LT(position(said[5], "to go there: monitor seek "), 388'000'000U) << "from the past";
+  EXPECT_EQ(position(said[8], "icount "), written + 1) << "the one that was told";
+  EXPECT_EQ(said[9].substr(said[9].find('=')), said[3].substr(said[3].find('=')));
+  EXPECT_THAT(said[11], HasSubstr("icount 390000000 of 390000000 "));
+  EXPECT_GT(position(said[13], "to go there: monitor seek "), 390'000'000U) << "of what came since";
+  EXPECT_EQ(finish().code, 0);
+  expect_verified(trace());
+  ASSERT_EQ(run(record("plain.hst", "quiet", options)).code, 0);
+  EXPECT_EQ(hindsight({"events", "--kind", "digest", trace()}).text,
+            hindsight({"events", "--kind", "digest", path("plain.hst")}).text);
+}
+
 TEST_F(RecordUnderGdb, CtrlCStopsTheRunningMachineAndKillClosesTheTrace) {
   start({"--input", "/dev/null"});
   const auto client = open_gdb();

@@ -5,6 +5,7 @@
 #include <png.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <set>
 #include <thread>
 
@@ -13,6 +14,7 @@
 namespace hindsight::tests {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 
@@ -231,6 +233,51 @@ TEST_F(WindowOnABoot, AMachineThatIsRecordedInItHasTheTraceOfOneThatIsNot) {
   const std::string digests = hindsight({"events", "--kind", "digest", path("live.hst")}).text;
   ASSERT_EQ(run(plain).code, 0);
   EXPECT_EQ(hindsight({"events", "--kind", "digest", path("live.hst")}).text, digests);
+}
+
+TEST_F(WindowOnABoot, AMachineThatIsRecordedInItTellsItsPastWhereItStands) {
+  write("window.script",
+        "seek 400000000\nquery last-write jiffies/8\nprint answers\n"
+        "query changes jiffies/8 380000000..400000000\nprint answers\n"
+        "last-write jiffies 8\nprint\nnext-write jiffies 8\nprint\nseek end\nprint\n"
+        "profile 390000000..400000000\nprint profile\ndiff 390000000\nprint\n"
+        "seek 500000000\nquery last-write jiffies/8\nprint answers\n"
+        "continue\nsnapshot\nquery calls schedule 0..600000000\nprint\n");
+  std::vector<std::string> command = record("live.hst", "", {"--stop-at", "600000000", "--seed", "7"});
+  const std::vector<std::string> window = {"debug", "--headless", "--script", path("window.script"),
+                                           "--record"};
+  const auto verb = std::find(command.begin(), command.end(), "record");
+  command.insert(command.erase(verb), window.begin(), window.end());
+  const Outcome shown = run(command);
+  if (cannot_draw(shown)) GTEST_SKIP() << shown.text;
+
+  ASSERT_EQ(shown.code, 0) << shown.text;
+  std::vector<std::string> lines;  // without the guest's own
+  for (const std::string& line : lines_of(shown.text))
+    if (!line.starts_with("[")) lines.push_back(line);
+  const auto last_write = [&](const std::string& at) {
+    const Outcome asked = hindsight({"query", path("boot.hst"), "last-write", "jiffies/8", "--at", at});
+    return lines_of(asked.text).front().substr(std::strlen("at       "));
+  };
+  const std::string written = last_write("400000000");
+  EXPECT_THAT(lines[0], testing::StartsWith(written + " write ")) << shown.text;
+  EXPECT_THAT(lines, testing::Contains(testing::StartsWith(written + " change ")));
+  EXPECT_THAT(lines, testing::Contains(testing::StartsWith(last_write("500000000") + " write ")));
+  std::vector<std::string> stops;
+  for (const std::string& line : lines)
+    if (line.starts_with("at ")) stops.push_back(line);
+  ASSERT_EQ(stops.size(), 5U) << shown.text;
+  EXPECT_THAT(stops[0],
+              AllOf(testing::StartsWith("at " + written + " "), HasSubstr("was last written here")));
+  EXPECT_THAT(stops[1], AllOf(testing::StartsWith("at " + std::to_string(std::stoull(written) + 1) + " "),
+                              HasSubstr("was written just now")));
+  EXPECT_THAT(stops[2], testing::StartsWith("at 400000000 "));
+  EXPECT_THAT(stops[3], HasSubstr("of memory differ"));
+  EXPECT_THAT(stops[4], AllOf(testing::StartsWith("at 600000000 "), HasSubstr("calls schedule: ")));
+  EXPECT_THAT(lines, testing::Contains("10000000 instructions"));
+  expect_verified(path("live.hst"));
+  EXPECT_EQ(hindsight({"events", "--kind", "digest", path("live.hst")}).text,
+            hindsight({"events", "--kind", "digest", path("boot.hst")}).text);
 }
 
 TEST_F(WindowOnABoot, AScriptThatCannotBeCarriedOutSaysWhere) {
