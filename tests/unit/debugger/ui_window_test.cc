@@ -1,5 +1,4 @@
 // The window itself on a display that nobody sees. Skips where there is no Xvfb or no OpenGL.
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -12,19 +11,6 @@
 
 #include "debugger/ui/window.h"
 #include "tests/support/fake_session.h"
-
-#ifdef __SANITIZE_ADDRESS__
-// What the drivers of X and OpenGL keep until the process ends is theirs.
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libGLX_mesa\nleak:libEGL\nleak:libgbm\nleak:libwayland\nleak:libGLdispatch\nleak:swrast_"
-         "dri\nleak:libgallium\nleak:libLLVM\nleak:libX11\n"
-         "leak:libdbus\nleak:ld-linux\n";
-}
-// LeakSanitizer crashes where it reads the thread-local storage of a driver's thread that is about to end.
-extern "C" const char* __lsan_default_options();
-extern "C" const char* __lsan_default_options() { return "use_tls=0"; }
-#endif
 
 namespace hindsight::debugger::ui {
 namespace {
@@ -71,13 +57,6 @@ class Display final {
 
 class UiWindow : public testing::Test {
  protected:
-  UiWindow() {
-    // Leaks are told by their module's name, which is gone when the module is.
-    for (const char* driver : {"libGLX_mesa.so.0", "libX11.so.6", "dri/swrast_dri.so",
-                               "/usr/lib/x86_64-linux-gnu/dri/swrast_dri.so", "libEGL_mesa.so.0",
-                               "libEGL.so.1", "libgbm.so.1", "libwayland-client.so.0", "libdbus-1.so.3"})
-      dlopen(driver, RTLD_LAZY | RTLD_NODELETE);
-  }
   static std::string path(const std::string& name) {
     return testing::TempDir() + fmt::format("ui_window_{}_{}", getpid(), name);
   }
