@@ -91,7 +91,7 @@ int debug_command(const DebugOptions& options) {
   }
   const Look look = look_into(options.look);
   if (!look) return look.code;
-  const auto analyst = make_analyst(options.look);
+  const auto analyst = make_analyst(options.look.trace, options.look.engine, {.jobs = options.look.jobs});
   const Status shown = show_window(*look.session, options, options.look.trace, *analyst);
   return shown ? kOk : complain(shown.failure());
 }

@@ -12,12 +12,10 @@ RecordedMachine::RecordedMachine(LiveRecording& recording, std::string trace, st
     : recording_(recording),
       trace_(std::move(trace)),
       engine_(std::move(engine)),
+      shelf_(std::make_shared<replay::snapshot::Ladder>(replay::timeline::TimelineOptions{}.ladder_bytes)),
       analyst_([this]() -> Result<std::unique_ptr<session::Analyst>> {
         if (const Status committed = commit(); !committed) return committed.failure();
-        LookOptions look;
-        look.trace = trace_;
-        look.engine = engine_;
-        return make_analyst(look, machine().debug().position());
+        return make_analyst(trace_, engine_, {.last = machine().debug().position(), .shelf = shelf_});
       }) {}
 
 Result<StopReason> RecordedMachine::run(Icount until) {
@@ -47,7 +45,8 @@ Status RecordedMachine::commit() {
 }
 
 Result<std::unique_ptr<session::Session>> RecordedMachine::open_past(session::Position last) {
-  return session::open_replay(trace_, machines(engine_), {.last = last}, quiet_brancher(engine_));
+  return session::open_replay(trace_, machines(engine_), {.last = last, .shelf = shelf_},
+                              quiet_brancher(engine_));
 }
 
 Result<replay::record::RecordResult> RecordedMachine::finish() {

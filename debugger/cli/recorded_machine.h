@@ -11,6 +11,7 @@
 #include "debugger/cli/past_analyst.h"
 #include "debugger/cli/recording.h"
 #include "debugger/session/live_session.h"
+#include "replay/snapshot/ladder.h"
 
 namespace hindsight::debugger::cli {
 
@@ -36,6 +37,8 @@ class RecordedMachine final : public session::LiveMachine {
   LiveRecording& recording_;
   const std::string trace_, engine_;
   std::optional<Result<replay::record::RecordResult>> finished_;
+  /// What one look at the past replayed the next need not, when the machine has gone on.
+  const std::shared_ptr<replay::snapshot::Ladder> shelf_;
   std::mutex committing_;  ///< a question and a move back may want what is recorded at once
   PastAnalyst analyst_;
 };

@@ -20,6 +20,7 @@ namespace {
 namespace diff = replay::diff;
 namespace store = traces::store;
 using replay::timeline::Timeline;
+using replay::timeline::TimelineOptions;
 using session::Position;
 
 /// Beside the session's own ladder.
@@ -27,7 +28,10 @@ constexpr std::uint64_t kLadderBytes = std::uint64_t{256} << 20;
 
 class ReplayAnalyst final : public session::Analyst {
  public:
-  ReplayAnalyst(const LookOptions& options, std::optional<Position> last) : options_(options), last_(last) {}
+  ReplayAnalyst(std::string trace, std::string engine, TimelineOptions line)
+      : trace_(std::move(trace)), engine_(std::move(engine)), options_(std::move(line)) {
+    options_.ladder_bytes = kLadderBytes;
+  }
 
   Result<session::InstantsDifference> diff(Position a, Position b) override {
     const auto line = open();
@@ -126,8 +130,7 @@ class ReplayAnalyst final : public session::Analyst {
 
   Result<Timeline*> open() {
     if (line_) return line_.get();
-    auto opened = Timeline::open(options_.trace, machines(options_.engine),
-                                 {.ladder_bytes = kLadderBytes, .jobs = options_.jobs, .last = last_});
+    auto opened = Timeline::open(trace_, machines(engine_), options_);
     if (!opened) return opened.failure();
     line_ = std::move(*opened);
     line_->on_progress(progress_);
@@ -145,8 +148,7 @@ class ReplayAnalyst final : public session::Analyst {
 
   /// Where the machines part, and what differs right after.
   Status add_parting(Timeline& line_a, Icount event, session::TracesDifference& found) {
-    auto opened =
-        Timeline::open(found.path, machines(options_.engine), {.ladder_bytes = kLadderBytes, .jobs = 1});
+    auto opened = Timeline::open(found.path, machines(engine_), {.ladder_bytes = kLadderBytes, .jobs = 1});
     if (!opened) return opened.failure();
     Timeline& line_b = **opened;
     line_b.on_progress(progress_);
@@ -177,8 +179,8 @@ class ReplayAnalyst final : public session::Analyst {
     return Done{};
   }
 
-  const LookOptions options_;
-  const std::optional<Position> last_;
+  const std::string trace_, engine_;
+  TimelineOptions options_;
   std::unique_ptr<Timeline> line_;
   std::function<void(double)> progress_;
   std::mutex mutex_;
@@ -187,8 +189,8 @@ class ReplayAnalyst final : public session::Analyst {
 
 }  // namespace
 
-std::unique_ptr<session::Analyst> make_analyst(const LookOptions& options, std::optional<Position> last) {
-  return std::make_unique<ReplayAnalyst>(options, last);
+std::unique_ptr<session::Analyst> make_analyst(std::string trace, std::string engine, TimelineOptions line) {
+  return std::make_unique<ReplayAnalyst>(std::move(trace), std::move(engine), std::move(line));
 }
 
 }  // namespace hindsight::debugger::cli

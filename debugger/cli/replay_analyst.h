@@ -3,15 +3,15 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <string>
 
-#include "debugger/cli/commands.h"
 #include "debugger/session/analyst.h"
+#include "replay/timeline/timeline.h"
 
 namespace hindsight::debugger::cli {
 
-/// `options.at` does not matter. `last` as in TimelineOptions.
-[[nodiscard]] std::unique_ptr<session::Analyst> make_analyst(const LookOptions& options,
-                                                             std::optional<session::Position> last = {});
+/// `line.ladder_bytes` does not matter.
+[[nodiscard]] std::unique_ptr<session::Analyst> make_analyst(std::string trace, std::string engine,
+                                                             replay::timeline::TimelineOptions line);
 
 }  // namespace hindsight::debugger::cli

@@ -183,6 +183,20 @@ std::vector<Position> Ladder::stored_positions() const {
   return all;
 }
 
+void Ladder::copy_to(Ladder& other, Position end) const {
+  std::vector<std::shared_ptr<const Snapshot>> snapshots;
+  std::vector<std::shared_ptr<const Footprint>> footprints;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [at, rung] : rungs_)
+      if (rung.snapshot != nullptr && at.icount < end.icount) snapshots.push_back(rung.snapshot);
+    for (const auto& [stretch, footprint] : footprints_)
+      if (footprint->to.icount < end.icount) footprints.push_back(footprint);
+  }
+  for (auto& snapshot : snapshots) other.insert(std::move(snapshot));
+  for (auto& footprint : footprints) other.insert(std::move(footprint));
+}
+
 std::uint64_t Ladder::bytes() const {
   const std::lock_guard lock(mutex_);
   return bytes_;

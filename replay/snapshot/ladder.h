@@ -46,6 +46,9 @@ class Ladder final {
   [[nodiscard]] std::vector<Position> positions() const;
   /// Those that the trace holds, in order.
   [[nodiscard]] std::vector<Position> stored_positions() const;
+  /// Puts on another ladder what this one has in memory of before `end`: history that is past for good,
+  /// however far the trace has grown by the time it is used.
+  void copy_to(Ladder& other, Position end) const;
   /// Memory taken now.
   [[nodiscard]] std::uint64_t bytes() const;
 

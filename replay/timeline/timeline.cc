@@ -17,7 +17,15 @@ class Timeline::Impl final {
         factory_(std::move(factory)),
         jobs_(options.jobs != 0 ? options.jobs : std::max(1U, std::thread::hardware_concurrency())),
         end_(options.last),
+        shelf_(std::move(options.shelf)),
         ladder_(options.ladder_bytes) {}
+  ~Impl() {
+    if (!shelf_) return;
+    shelf_->set_cursor(last_);
+    ladder_.copy_to(*shelf_, last_);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   Status open() {
     auto cursor = Runner::create(path_, factory_, ladder_);
@@ -36,13 +44,21 @@ class Timeline::Impl final {
     ladder_.insert(*begin);
     archive_->announce(ladder_);
     if (const Result<RunEnd> stands = runner().seek(first_, false); !stands) return stands.failure();
+    set_last(trace);
+    if (shelf_) {
+      ladder_.set_cursor(last_);
+      shelf_->copy_to(ladder_, last_);
+    }
+    return Done{};
+  }
+
+  void set_last(const traces::store::TraceReader& trace) {
     if (end_) {
       last_ = std::max(*end_, first_);
-      return Done{};
+      return;
     }
     last_ = {trace.end() ? trace.end()->at.icount : trace.progress().at.icount, 0};
     last_ = std::max(last_, first_);
-    return Done{};
   }
 
   Status keep_snapshot() {
@@ -203,8 +219,9 @@ class Timeline::Impl final {
   const std::string path_;
   const MachineFactory factory_;
   const unsigned jobs_;
-  const std::optional<Position> end_;           ///< where history is said to end
-  std::unique_ptr<snapshot::Archive> archive_;  ///< the ladder reads from it
+  const std::optional<Position> end_;              ///< where history is said to end
+  const std::shared_ptr<snapshot::Ladder> shelf_;  ///< may be nullptr
+  std::unique_ptr<snapshot::Archive> archive_;     ///< the ladder reads from it
   snapshot::Ladder ladder_;
   std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first; never moved, for interrupt()
   std::atomic<std::size_t> runner_count_{0};

@@ -45,6 +45,9 @@ struct TimelineOptions {
   /// Where history ends; none: at the trace's last instant. For a trace that is still being recorded, whose
   /// machine stands here.
   std::optional<Position> last = {};
+  /// What earlier timelines over this trace left, and where this one leaves its snapshots when it goes: for a
+  /// trace that grows between them. nullptr: nowhere.
+  std::shared_ptr<snapshot::Ladder> shelf = {};
 };
 
 /// Why a move ended.

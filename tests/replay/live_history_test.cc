@@ -10,11 +10,13 @@
 #include <iterator>
 #include <thread>
 
+#include "debugger/cli/look.h"
 #include "debugger/cli/machine_builder.h"
 #include "debugger/cli/recorded_machine.h"
 #include "debugger/cli/recording.h"
 #include "debugger/cli/replay_analyst.h"
 #include "debugger/session/live_session.h"
+#include "debugger/session/replay_session.h"
 #include "replay/diff/trace_diff.h"
 #include "traces/store/trace_reader.h"
 
@@ -132,7 +134,7 @@ TEST_F(LiveHistory, IsAnsweredAtEachStopAsTheFinishedTraceAnswersIt) {
   EXPECT_THAT(answer_changes, HasSubstr(" change "));
   ASSERT_TRUE(profile) << profile.failure().message;
   EXPECT_EQ(profile->instructions, 900'000U);
-  const auto finished = cli::make_analyst({.trace = path("live.hst")});
+  const auto finished = cli::make_analyst(path("live.hst"), "jit", {});
   EXPECT_EQ(ask(*finished, first), answer_first);
   EXPECT_EQ(ask(*finished, second), answer_second);
   EXPECT_EQ(ask(*finished, changes), answer_changes);
@@ -219,6 +221,57 @@ TEST_F(LiveHistory, AMarkThatIsSetBetweenTwoQuestionsIsInTheTraceAndBothAreAnswe
   ASSERT_TRUE(marks);
   ASSERT_EQ(marks->size(), 1U);
   EXPECT_EQ(marks->front().at.icount, Icount{500'000});
+}
+
+/// Registers and all devices' states.
+std::string state_of(session::Session& line) {
+  std::string text = std::to_string(line.time().value) + "\n";
+  for (const session::RegisterValue& value : line.registers())
+    text += std::to_string(value[0]) + " " + std::to_string(value[1]) + "\n";
+  for (const session::StateField& field : line.state(""))
+    text += field.part + " " + field.path + " " + field.value + "\n";
+  return text;
+}
+
+TEST_F(LiveHistory, WhatEarlierLooksLeftLeadsToTheSameStatesAsTheFinishedTrace) {
+  std::vector<std::pair<Position, std::string>> seen;
+  {
+    Recorded live(path("live.hst"));
+    session::Session& line = live.session();
+    for (const std::uint64_t stop : {250'000, 250'001, 500'000, 500'700, 1'000'003, 1'400'000}) {
+      ASSERT_TRUE(line.seek(at(stop)));
+      for (const session::Direction direction :
+           {session::Direction::backward, session::Direction::backward, session::Direction::forward}) {
+        ASSERT_TRUE(line.step(direction, stop / 3));
+        seen.emplace_back(line.now(), state_of(line));
+      }
+      EXPECT_THAT(ask(live.analyst(), inquiry("last-write", kTicks, at(0), at(stop))), HasSubstr(" write "));
+    }
+    live.run_to_end();
+  }
+  const auto finished = session::open_replay(path("live.hst"), cli::machines("jit"), {}, {});
+  ASSERT_TRUE(finished) << finished.failure().message;
+  for (const auto& [position, state] : seen) {
+    ASSERT_TRUE((*finished)->seek(position));
+    EXPECT_EQ(state_of(**finished), state) << position.icount.value;
+  }
+}
+
+TEST_F(LiveHistory, ALookAfterTheMachineRanOnBeginsAtASnapshotThatTheLastOneLeft) {
+  Recorded live(path("live.hst"));
+  session::Session& line = live.session();
+  const auto looked = [&] {
+    EXPECT_TRUE(line.step(session::Direction::backward, 1));
+    std::vector<std::uint64_t> before;
+    for (const session::SnapshotInfo& snapshot : line.snapshots()) before.push_back(snapshot.at.icount.value);
+    return before;
+  };
+  ASSERT_TRUE(line.seek(at(1'000'000)));
+  const auto first = looked();
+  ASSERT_TRUE(line.seek(at(1'000'001)));
+
+  EXPECT_THAT(first, testing::Contains(999'899));
+  EXPECT_EQ(looked(), first);
 }
 
 /// Every question takes until it is interrupted.

@@ -58,6 +58,27 @@ TEST(Ladder, WhatSomebodyStartedFromIsWorthKeepingWhereTheTraceHasNothingNear) {
   EXPECT_THAT(kept, ElementsAre(at(100), at(400)));
 }
 
+TEST(Ladder, AnotherOneGetsWhatIsInMemoryOfBeforeTheEnd) {
+  Ladder ladder(100 * kOne), other(100 * kOne);
+  for (const std::uint64_t icount : {0, 100, 200}) ladder.insert(snapshot_at(icount));
+  ladder.insert_stored(at(50), [] { return Result<std::shared_ptr<const Snapshot>>(snapshot_at(50)); });
+  const auto footprint = [](std::uint64_t from, std::uint64_t to) {
+    auto known = std::make_shared<Footprint>();
+    known->from = at(from);
+    known->to = at(to);
+    return known;
+  };
+  ladder.insert(footprint(0, 100));
+  ladder.insert(footprint(100, 200));
+
+  ladder.copy_to(other, {Icount(200), 1});
+
+  EXPECT_THAT(other.positions(), ElementsAre(at(0), at(100)));
+  EXPECT_EQ(other.nearest(at(100)), ladder.nearest(at(100))) << "shared";
+  ASSERT_EQ(other.footprints(at(0), at(1'000)).size(), 1U);
+  EXPECT_EQ(other.footprints(at(0), at(1'000)).front()->to, at(100));
+}
+
 TEST(Ladder, IsDenseNearTheCursorAndSparseFarAway) {
   Ladder ladder(16 * kOne);
   ladder.set_cursor(at(50'000));
