@@ -149,7 +149,7 @@ struct DebugOptions {
   SourceOptions source;
   bool headless = false;
   std::string script;  ///< actions for the window, one a line
-  std::string size = "1600x1000";
+  std::string size;
   float scale = 0;  ///< 0: as the display says
   std::string gdb;  ///< serve the same session to gdb there; empty: do not
 };

@@ -54,6 +54,7 @@ class GdbBeside final {
 Result<WindowSize> read_window_size(const std::string& text) {
   constexpr int kLeast = 320, kMost = 16384;
   WindowSize size;
+  if (text.empty()) return size;
   char rest = 0;
   if (std::sscanf(text.c_str(), "%dx%d%c", &size.width, &size.height, &rest) != 2 || size.width < kLeast ||
       size.height < kLeast || size.width > kMost || size.height > kMost)

@@ -173,7 +173,8 @@ void add_debug(CLI::App& command, DebugOptions& options) {
   auto* headless = command.add_flag("--headless", options.headless, "map no window; for scripts");
   headless->needs(
       command.add_option("--script", options.script, "a file of actions to carry out, one a line"));
-  command.add_option("--size", options.size, "of the window in pixels")->capture_default_str();
+  command.add_option("--size", options.size,
+                     "of the window, such as 1600x1000; else as it was left, or as suits the display");
   command.add_option("--gdb", options.gdb,
                      "serve the window's session to gdb as well: 127.0.0.1:PORT, :PORT or unix:PATH");
   command.add_flag("--record")

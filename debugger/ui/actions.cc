@@ -36,6 +36,7 @@ constexpr Action kActions[] = {
     {"snapshot", "", "Keep a snapshot in the trace", "", false},
     {"cancel", "", "Cancel what is under way", "Escape", true},
     {"open", "PANEL", "Bring a panel to the front", "", true},
+    {"close", "PANEL", "Close a panel", "", true},
     {"zoom", "A..B|selection|all|in|out", "Zoom the timeline", "", true},
     {"select", "A..B|none", "Select a range of the timeline", "", true},
     {"pick", "OFFSET", "Pick a byte of the memory shown", "", true},

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
+#include <set>
 
 #include "debugger/ui/actions.h"
 #include "debugger/ui/words.h"
@@ -102,17 +102,17 @@ bool App::window_action(const std::string& name, const std::string& rest) {
       layout_.add(rest);
     else
       trouble_ = fmt::format("no such panel: {}", rest);
+  } else if (name == "close") {
+    if (!layout_.close(rest))
+      trouble_ = panels_.contains(rest) ? fmt::format("{} is the only panel, or not open", rest)
+                                        : fmt::format("no such panel: {}", rest);
   } else if (name == "theme") {
     if (rest != "dark" && rest != "light") trouble_ = "theme: dark or light was expected";
     theme_ = rest == "light" ? &light_theme() : &dark_theme();
   } else if (name == "toggle-theme") {
     theme_ = theme_->dark ? &light_theme() : &dark_theme();
   } else if (name == "layout") {
-    auto parsed = rest == "standard" ? Result<Layout>(Layout::standard()) : Layout::parse(rest);
-    if (parsed)
-      layout_ = std::move(*parsed);
-    else
-      trouble_ = parsed.failure().message;
+    set_layout(rest);
   } else if (name == "zoom") {
     zoom(rest);
   } else if (name == "select") {
@@ -133,6 +133,22 @@ bool App::window_action(const std::string& name, const std::string& rest) {
     return false;
   }
   return true;
+}
+
+void App::set_layout(const std::string& text) {
+  auto parsed = text == "standard" ? Result<Layout>(Layout::standard()) : Layout::parse(text);
+  if (!parsed) {
+    trouble_ = parsed.failure().message;
+    return;
+  }
+  std::set<std::string> seen;
+  for (const std::string& panel : parsed->panels()) {
+    if (!panels_.contains(panel))
+      trouble_ = fmt::format("no such panel: {}", panel);
+    else if (!seen.insert(panel).second)
+      trouble_ = fmt::format("{} can be in one place only", panel);
+  }
+  if (trouble_.empty()) layout_ = std::move(*parsed);
 }
 
 void App::set_span(Span& span, const std::string& text) {
@@ -237,109 +253,14 @@ void App::draw(const Fonts& fonts, float scale) {
   ImGui::PopStyleVar();
   handle_keys();
   const float bar = 44 * scale, status = 26 * scale;
+  shared_.places.clear();
   draw_toolbar(panes);
   draw_node(panes, layout_.root(), {0, bar}, {display.x, display.y - bar - status}, 1);
+  rearrange();
   draw_status(panes, status);
   ImGui::End();
   draw_palette(panes);
   draw_help(panes);
-}
-
-void App::draw_node(const Panes& panes, LayoutNode& node, ImVec2 at, ImVec2 size, int id) {
-  if (node.kind == LayoutNode::Kind::tabs)
-    draw_tabs(panes, node, at, size, id);
-  else
-    draw_split(panes, node, at, size, id);
-}
-
-void App::draw_split(const Panes& panes, LayoutNode& node, ImVec2 at, ImVec2 size, int id) {
-  const bool row = node.kind == LayoutNode::Kind::row;
-  const float gap = std::floor(5 * panes.scale);
-  const float whole = (row ? size.x : size.y) - gap;
-  const float part = std::floor(whole * node.share);
-  const ImVec2 grip = row ? ImVec2(at.x + part, at.y) : ImVec2(at.x, at.y + part);
-  ImGui::SetCursorPos(grip);
-  ImGui::PushID(id);
-  ImGui::InvisibleButton("grip", row ? ImVec2(gap, size.y) : ImVec2(size.x, gap));
-  ImGui::PopID();
-  if (ImGui::IsItemHovered() || ImGui::IsItemActive()) {
-    ImGui::SetMouseCursor(row ? ImGuiMouseCursor_ResizeEW : ImGuiMouseCursor_ResizeNS);
-    ImGui::GetWindowDrawList()->AddRectFilled(ImGui::GetItemRectMin(), ImGui::GetItemRectMax(),
-                                              panes.theme.accent_soft);
-  }
-  if (ImGui::IsItemActive()) {
-    const float moved = row ? ImGui::GetIO().MouseDelta.x : ImGui::GetIO().MouseDelta.y;
-    node.share = std::clamp(node.share + moved / whole, 0.05F, 0.95F);
-  }
-  const ImVec2 first = row ? ImVec2(part, size.y) : ImVec2(size.x, part);
-  const ImVec2 second = row ? ImVec2(whole - part, size.y) : ImVec2(size.x, whole - part);
-  draw_node(panes, *node.first, at, first, id * 2);
-  draw_node(panes, *node.second, row ? ImVec2(at.x + part + gap, at.y) : ImVec2(at.x, at.y + part + gap),
-            second, id * 2 + 1);
-}
-
-void App::draw_tabs(const Panes& panes, LayoutNode& leaf, ImVec2 at, ImVec2 size, int id) {
-  const float strip = std::floor(28 * panes.scale);
-  ImDrawList* list = ImGui::GetWindowDrawList();
-  list->AddRectFilled({at.x, at.y}, {at.x + size.x, at.y + strip}, panes.theme.background);
-  list->AddRectFilled({at.x, at.y + strip}, {at.x + size.x, at.y + size.y}, panes.theme.panel);
-  ImGui::PushID(id);
-  float x = at.x + 4 * panes.scale;
-  // Narrow leaves get narrow tabs.
-  ImGui::PushFont(panes.fonts.strong);
-  float words = x - at.x;
-  for (const std::string& panel : leaf.panels)
-    words += ImGui::CalcTextSize(std::string(title_of(panel)).c_str()).x + 2 * panes.scale;
-  ImGui::PopFont();
-  const float room =
-      (size.x - words) / (2 * static_cast<float>(std::max<std::size_t>(1, leaf.panels.size())));
-  const float pad = std::floor(std::clamp(room, 3 * panes.scale, 10 * panes.scale));
-  for (std::size_t i = 0; i < leaf.panels.size(); ++i) {
-    const std::string title(title_of(leaf.panels[i]));
-    const bool front = i == leaf.active;
-    ImGui::PushFont(front ? panes.fonts.strong : panes.fonts.text);
-    const float width = ImGui::CalcTextSize(title.c_str()).x + 2 * pad;
-    ImGui::SetCursorPos({x, at.y});
-    const std::string panel = leaf.panels[i];
-    if (ImGui::InvisibleButton(panel.c_str(), {width, strip})) perform("open " + panel);
-    const bool hovered = ImGui::IsItemHovered();
-    if (ImGui::BeginDragDropSource()) {
-      ImGui::SetDragDropPayload("panel", panel.data(), panel.size());
-      ImGui::TextUnformatted(title.c_str());
-      ImGui::EndDragDropSource();
-    }
-    if (ImGui::BeginDragDropTarget()) {
-      if (const ImGuiPayload* payload = ImGui::AcceptDragDropPayload("panel"))
-        layout_.move({static_cast<const char*>(payload->Data), static_cast<std::size_t>(payload->DataSize)},
-                     panel);
-      ImGui::EndDragDropTarget();
-      tell_worker_what_is_shown();
-    }
-    if (front) {
-      list->AddRectFilled({x, at.y + 3 * panes.scale}, {x + width, at.y + strip}, panes.theme.panel,
-                          4 * panes.scale, ImDrawFlags_RoundCornersTop);
-      list->AddRectFilled({x + pad, at.y + strip - 2 * panes.scale}, {x + width - pad, at.y + strip},
-                          panes.theme.accent);
-    }
-    const float y = at.y + std::floor((strip - ImGui::GetFontSize()) / 2);
-    list->AddText({x + pad, y}, front || hovered ? panes.theme.text : panes.theme.faint, title.c_str());
-    ImGui::PopFont();
-    x += width + 2 * panes.scale;
-    if (leaf.active >= leaf.panels.size()) leaf.active = 0;
-  }
-  if (leaf.active < leaf.panels.size()) {
-    ImGui::SetCursorPos({at.x, at.y + strip});
-    ImGui::PushFont(panes.fonts.text);
-    const std::string& name = leaf.panels[leaf.active];
-    constexpr ImGuiWindowFlags kAlways = ImGuiWindowFlags_AlwaysUseWindowPadding;
-    const bool fixed = name == "timeline" || name == "code" || name == "memory" || name == "console";
-    ImGui::BeginChild(name.c_str(), {size.x, size.y - strip}, false,
-                      kAlways | (fixed ? ImGuiWindowFlags_NoScrollbar : 0));
-    if (const auto panel = panels_.find(name); panel != panels_.end()) panel->second->draw(panes);
-    ImGui::EndChild();
-    ImGui::PopFont();
-  }
-  ImGui::PopID();
 }
 
 }  // namespace hindsight::debugger::ui

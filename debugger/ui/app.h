@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "debugger/ui/engine_worker.h"
@@ -30,17 +31,26 @@ class App final {
   [[nodiscard]] Layout& layout() { return layout_; }
   /// What the last action of the window's own failed with; empty: it did not.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
+  /// Where what can be clicked was drawn last.
+  [[nodiscard]] const std::vector<Place>& places() const { return shared_.places; }
   /// The theme and the layout, as lines that perform() takes.
   [[nodiscard]] std::string state() const;
 
  private:
   void draw_toolbar(const Panes& panes);
   void draw_transport(const Panes& panes);
-  void draw_place(const Panes& panes);
+  void draw_place(const Panes& panes, float right);
   void draw_node(const Panes& panes, LayoutNode& node, ImVec2 at, ImVec2 size, int id);
   void draw_split(const Panes& panes, LayoutNode& node, ImVec2 at, ImVec2 size, int id);
   void draw_tabs(const Panes& panes, LayoutNode& leaf, ImVec2 at, ImVec2 size, int id);
+  void draw_tab(const Panes& panes, const LayoutNode& leaf, std::size_t index, ImVec2 at, ImVec2 size);
+  void tab_menu(const Panes& panes, const LayoutNode& leaf, const std::string& panel);
+  void draw_panel(const Panes& panes, const std::string& name, ImVec2 at, ImVec2 size);
+  void take_drop(const Panes& panes, const std::string& beside, std::optional<Layout::Side> side, ImVec2 low,
+                 ImVec2 high);
+  void rearrange();
   void draw_status(const Panes& panes, float height);
+  void draw_message(const Panes& panes, ImVec2 low, ImVec2 high);
   void draw_palette(const Panes& panes);
   void draw_help(const Panes& panes);
   void palette_rows(const Panes& panes, bool enter);
@@ -48,6 +58,7 @@ class App final {
   bool window_action(const std::string& name, const std::string& rest);
   [[nodiscard]] std::string asked_range(const std::string& name, const std::string& rest) const;
   void press(const std::string& name);
+  void set_layout(const std::string& text);
   void set_span(Span& span, const std::string& text);
   void zoom(const std::string& text);
   void tell_worker_what_is_shown();
@@ -60,6 +71,11 @@ class App final {
   float styled_scale_ = 0;
   const Theme* styled_ = nullptr;
   Layout layout_ = Layout::standard();
+  // What the mouse asked of the layout while that was being drawn.
+  std::function<void()> rearrangement_;
+  float grip_offset_ = 0;  ///< from the grip that is dragged to the mouse
+  std::string rested_on_;  ///< the panel whose tab the mouse is on
+  double rested_since_ = 0;
   Shared shared_;
   std::map<std::string, std::unique_ptr<Panel>, std::less<>> panels_;
   std::function<void(const std::string&)> perform_;

@@ -1,6 +1,7 @@
 // The bars above and below the panels, the palette and the help.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "debugger/ui/actions.h"
 #include "debugger/ui/app.h"
@@ -29,6 +30,20 @@ void draw_sign(ImDrawList* list, std::string_view name, ImVec2 c, float u, ImU32
   if (name == "end") bar(5), triangle(-1, true);
 }
 
+/// What no action's key says.
+constexpr std::pair<std::string_view, std::string_view> kMouse[] = {
+    {"timeline: click", "go there; on a lane, to what is nearest"},
+    {"timeline: drag", "select a range: questions are about it; right click forgets it"},
+    {"timeline: wheel", "zoom about the mouse; with Shift, move along"},
+    {"ruler: drag", "scrub"},
+    {"code, source: margin", "set or clear a breakpoint"},
+    {"code: double click", "show the target of a jump or call"},
+    {"memory: click", "pick a byte; right click asks who wrote it"},
+    {"registers, variables: click", "show what they point to"},
+    {"console, events: click", "go to that instant"},
+    {"tab: drag", "move a panel; right click for more"},
+};
+
 std::string lower(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(),
@@ -42,16 +57,19 @@ void App::draw_toolbar(const Panes& panes) {
   const float width = ImGui::GetIO().DisplaySize.x, u = panes.scale, height = 44 * u;
   ImGui::GetWindowDrawList()->AddRectFilled({0, 0}, {width, height}, panes.theme.panel);
   draw_transport(panes);
-  ImGui::SameLine(0, 16 * u);
-  draw_place(panes);
+  // In a narrow window the theme's button goes first; it has a key.
+  const bool narrow = width < 640 * u;
+  const float right = (narrow ? 102 : 182) * u;
+  draw_place(panes, width - right - 12 * u);
   ImGui::PushFont(panes.fonts.text);
-  const float right = 182 * u;
-  ImGui::SetCursorPos({width - right, 9 * u});
+  ImGui::SetCursorPos({width - right, std::floor((height - ImGui::GetFrameHeight()) / 2)});
   if (framed_button(panes, "Actions", 84 * u)) perform("palette");
-  if (ImGui::IsItemHovered()) ImGui::SetTooltip("Find an action (Ctrl+P)");
-  ImGui::SameLine();
-  if (framed_button(panes, theme_->dark ? "Light" : "Dark", 72 * u)) perform("toggle-theme");
-  if (ImGui::IsItemHovered()) ImGui::SetTooltip("Switch between light and dark (Ctrl+T)");
+  if (ImGui::IsItemHovered()) ImGui::SetTooltip("Find an action (Ctrl+P); F1 shows the keys");
+  if (!narrow) {
+    ImGui::SameLine();
+    if (framed_button(panes, theme_->dark ? "Light" : "Dark", 72 * u)) perform("toggle-theme");
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Switch between light and dark (Ctrl+T)");
+  }
   ImGui::PopFont();
 }
 
@@ -67,6 +85,7 @@ void App::draw_transport(const Panes& panes) {
     ImGui::SetCursorPos({x, 7 * u});
     const std::string name(shown.name);
     if (ImGui::InvisibleButton(name.c_str(), {34 * u, 30 * u})) perform(name);
+    name_place(panes, name);
     const ImVec2 low = ImGui::GetItemRectMin(), high = ImGui::GetItemRectMax();
     ImDrawList* list = ImGui::GetWindowDrawList();
     if (ImGui::IsItemHovered()) {
@@ -82,22 +101,27 @@ void App::draw_transport(const Panes& panes) {
   }
 }
 
-void App::draw_place(const Panes& panes) {
+/// Up to `right`.
+void App::draw_place(const Panes& panes, float right) {
   const float u = panes.scale;
   ImDrawList* list = ImGui::GetWindowDrawList();
   const std::uint64_t first = model_->first.icount.value, last = model_->last.icount.value;
   const double share = last > first ? static_cast<double>(model_->now.icount.value - first) /
                                           static_cast<double>(last - first) * 100
                                     : 0;
-  ImGui::SetCursorPos({330 * u, 9 * u});
   ImGui::PushFont(panes.fonts.mono);
-  ImGui::SetNextItemWidth(210 * u);
+  const float left = 330 * u, height = 44 * u, field = std::clamp(right - left, 80 * u, 190 * u);
+  ImGui::SetCursorPos({left, std::floor((height - ImGui::GetFrameHeight()) / 2)});
+  ImGui::SetNextItemWidth(field);
   const std::string hint = text_of(model_->now);
+  ImGui::PushStyleColor(ImGuiCol_TextDisabled, panes.theme.text);
   if (ImGui::InputTextWithHint("##seek", hint.c_str(), seek_text_, sizeof seek_text_,
                                ImGuiInputTextFlags_EnterReturnsTrue)) {
     perform(std::string("seek ") + seek_text_);
     *seek_text_ = 0;
   }
+  ImGui::PopStyleColor();
+  name_place(panes, "position");
   if (ImGui::IsItemHovered() && !ImGui::IsItemActive()) {
     ImGui::PushFont(panes.fonts.text);
     ImGui::SetTooltip(
@@ -105,15 +129,13 @@ void App::draw_place(const Panes& panes) {
         "Type where to go: 123456, 37%%, begin, end, mark:NAME, event:N (Ctrl+G)");
     ImGui::PopFont();
   }
-  float x = 556 * u;
-  const float y = 14 * u;
+  float x = left + field + 16 * u;
+  const float y = std::floor((height - ImGui::GetFontSize()) / 2);
   const auto put = [&](ImU32 colour, const std::string& text) {
     list->AddText({x, y}, colour, text.c_str());
     x += ImGui::CalcTextSize(text.c_str()).x + 18 * u;
   };
-  // In a narrow window it ends where the buttons begin.
-  const ImVec2 display = ImGui::GetIO().DisplaySize;
-  list->PushClipRect({x, 0}, {std::max(x, display.x - 194 * u), 44 * u}, true);
+  list->PushClipRect({x, 0}, {std::max(x, right), height}, true);
   put(panes.theme.faint, fmt::format("of {}  {:5.1f} %", grouped(last), share));
   put(panes.theme.text, text_of(model_->time));
   put(panes.theme.accent, model_->where);
@@ -147,17 +169,32 @@ void App::draw_status(const Panes& panes, float height) {
                                    : fmt::format("{}, then {} more", status_.doing, status_.waiting),
               status_.progress);
   if (!status_.asking.empty()) under_way(status_.asking, status_.asked);
-  if (!slow) {
-    const bool failed = !trouble_.empty() || model_->failed;
-    const std::string& words = !trouble_.empty() ? trouble_ : model_->message;
-    list->AddText({x, text_y}, failed ? panes.theme.bad : panes.theme.text, words.c_str());
-  }
   std::string right = title_;
   if (status_.gathered < 1 && !status_.settled)
     right = fmt::format("gathering activity: {:.0f} %    {}", status_.gathered * 100, title_);
   const float width = ImGui::CalcTextSize(right.c_str()).x;
   list->AddText({display.x - width - 12 * u, text_y}, panes.theme.faint, right.c_str());
+  if (!slow) draw_message(panes, {x, y}, {display.x - width - 28 * u, display.y});
   ImGui::PopFont();
+}
+
+/// What the last action led to, or what can be done.
+void App::draw_message(const Panes& panes, ImVec2 low, ImVec2 high) {
+  const bool failed = !trouble_.empty() || model_->failed;
+  std::string words = !trouble_.empty() ? trouble_ : model_->message;
+  const bool idle = words.empty() && status_.asking.empty();
+  if (idle) words = "Ctrl+P finds every action, F1 shows the keys";
+  const float text_y = low.y + std::floor((high.y - low.y - ImGui::GetFontSize()) / 2);
+  ImDrawList* list = ImGui::GetWindowDrawList();
+  list->PushClipRect(low, {std::max(low.x, high.x), high.y}, true);
+  list->AddText({low.x, text_y},
+                failed ? panes.theme.bad
+                : idle ? panes.theme.faint
+                       : panes.theme.text,
+                words.c_str());
+  list->PopClipRect();
+  if (ImGui::CalcTextSize(words.c_str()).x > high.x - low.x && ImGui::IsMouseHoveringRect(low, high))
+    ImGui::SetTooltip("%s", words.c_str());
 }
 
 void App::draw_palette(const Panes& panes) {
@@ -250,22 +287,42 @@ void App::draw_help(const Panes& panes) {
   const ImVec2 display = ImGui::GetIO().DisplaySize;
   ImGui::PushFont(panes.fonts.text);
   ImGui::SetNextWindowPos({display.x / 2, display.y / 2}, 0, {0.5F, 0.5F});
+  ImGui::SetNextWindowSizeConstraints({0, 0}, {display.x - 16, display.y - 16});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
   ImGui::PushStyleVar(ImGuiStyleVar_WindowRounding, 8 * panes.scale);
   ImGui::PushStyleColor(ImGuiCol_WindowBg, panes.theme.panel);
-  ImGui::Begin(
-      "keys", &help_open_,
-      ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_AlwaysAutoResize);
-  if (ImGui::BeginTable("keys", 2, ImGuiTableFlags_SizingFixedFit)) {
-    for (const Action& action : actions()) {
-      if (action.keys.empty()) continue;
+  ImGui::Begin("keys", &help_open_,
+               ImGuiWindowFlags_NoTitleBar | ImGuiWindowFlags_NoResize | ImGuiWindowFlags_NoMove |
+                   ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_AlwaysAutoResize);
+  const auto table = [&](const char* title, const auto& rows) {
+    ImGui::PushFont(panes.fonts.strong);
+    ImGui::TextUnformatted(title);
+    ImGui::PopFont();
+    if (!ImGui::BeginTable(title, 2, ImGuiTableFlags_SizingFixedFit)) return;
+    rows([&](std::string_view keys, std::string_view what) {
       ImGui::TableNextColumn();
-      coloured(panes.theme.accent, std::string(action.keys));
+      coloured(panes.theme.accent, std::string(keys));
       ImGui::TableNextColumn();
-      coloured(panes.theme.text, std::string(action.title));
-    }
+      coloured(panes.theme.text, std::string(what));
+    });
     ImGui::EndTable();
-  }
+  };
+  // Beside each other where there is room.
+  const bool wide = display.x > 980 * panes.scale;
+  ImGui::BeginGroup();
+  table("Keys", [](const auto& row) {
+    for (const Action& action : actions())
+      if (!action.keys.empty()) row(action.keys, action.title);
+  });
+  ImGui::EndGroup();
+  if (wide) ImGui::SameLine(0, 32 * panes.scale);
+  ImGui::BeginGroup();
+  table("Mouse", [](const auto& row) {
+    for (const auto& [keys, what] : kMouse) row(keys, what);
+  });
+  ImGui::EndGroup();
+  const bool left = !ImGui::IsWindowAppearing() && !ImGui::IsWindowHovered(ImGuiHoveredFlags_ChildWindows);
+  if (left && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) help_open_ = false;
   ImGui::End();
   ImGui::PopStyleColor();
   ImGui::PopStyleVar(2);

@@ -19,6 +19,14 @@ void each_leaf(LayoutNode& node, const std::function<void(LayoutNode&)>& visit) 
   each_leaf(*node.second, visit);
 }
 
+/// The split of which `leaf` is a half; nullptr: it is all there is.
+std::unique_ptr<LayoutNode>* parent_of(std::unique_ptr<LayoutNode>& node, const LayoutNode* leaf) {
+  if (node->kind == LayoutNode::Kind::tabs) return nullptr;
+  if (node->first.get() == leaf || node->second.get() == leaf) return &node;
+  if (auto* found = parent_of(node->first, leaf)) return found;
+  return parent_of(node->second, leaf);
+}
+
 void write(const LayoutNode& node, std::string& out) {
   if (node.kind == LayoutNode::Kind::tabs) {
     out += '[';
@@ -52,6 +60,7 @@ class Parser final {
         }
         made->panels.push_back(name);
       }
+      if (made->panels.empty()) return nullptr;
       return made;
     }
     if (!take('(')) return nullptr;
@@ -112,23 +121,31 @@ std::string Layout::text() const {
   return out;
 }
 
-bool Layout::show(std::string_view panel) {
-  bool found = false;
+LayoutNode* Layout::leaf_of(std::string_view panel) const {
+  LayoutNode* found = nullptr;
   each_leaf(*root_, [&](LayoutNode& leaf) {
-    const auto at = std::ranges::find(leaf.panels, panel);
-    if (at == leaf.panels.end()) return;
-    leaf.active = static_cast<std::size_t>(at - leaf.panels.begin());
-    found = true;
+    if (std::ranges::find(leaf.panels, panel) != leaf.panels.end()) found = &leaf;
   });
   return found;
 }
 
+bool Layout::show(std::string_view panel) {
+  LayoutNode* leaf = leaf_of(panel);
+  if (leaf == nullptr) return false;
+  leaf->active = static_cast<std::size_t>(std::ranges::find(leaf->panels, panel) - leaf->panels.begin());
+  return true;
+}
+
 void Layout::add(const std::string& panel) {
   if (show(panel)) return;
-  LayoutNode* last = nullptr;
-  each_leaf(*root_, [&](LayoutNode& leaf) { last = &leaf; });
-  last->panels.push_back(panel);
-  last->active = last->panels.size() - 1;
+  LayoutNode* to = nullptr;
+  const Layout usual = standard();
+  if (const LayoutNode* home = usual.leaf_of(panel))
+    for (const std::string& neighbour : home->panels)
+      if (to == nullptr) to = leaf_of(neighbour);
+  if (to == nullptr) each_leaf(*root_, [&](LayoutNode& leaf) { to = &leaf; });
+  to->panels.push_back(panel);
+  to->active = to->panels.size() - 1;
 }
 
 std::vector<std::string> Layout::visible() const {
@@ -139,26 +156,58 @@ std::vector<std::string> Layout::visible() const {
   return names;
 }
 
-void Layout::move(const std::string& panel, const std::string& beside) {
-  if (panel == beside) return;
-  LayoutNode* to = nullptr;
-  each_leaf(*root_, [&](LayoutNode& leaf) {
-    if (std::ranges::find(leaf.panels, beside) != leaf.panels.end()) to = &leaf;
-  });
-  if (to == nullptr) return;
-  // The last panel of a leaf stays: an empty leaf would be a hole.
-  bool alone = false;
-  each_leaf(*root_, [&](LayoutNode& leaf) {
-    const auto at = std::ranges::find(leaf.panels, panel);
-    if (at == leaf.panels.end() || &leaf == to) return;
-    alone = leaf.panels.size() == 1;
-    if (alone) return;
-    leaf.panels.erase(at);
+std::vector<std::string> Layout::panels() const {
+  std::vector<std::string> names;
+  each_leaf(*root_,
+            [&](LayoutNode& leaf) { names.insert(names.end(), leaf.panels.begin(), leaf.panels.end()); });
+  return names;
+}
+
+void Layout::take_away(const std::string& panel, LayoutNode& leaf) {
+  const auto at = std::ranges::find(leaf.panels, panel);
+  if (static_cast<std::size_t>(at - leaf.panels.begin()) < leaf.active) --leaf.active;
+  leaf.panels.erase(at);
+  if (!leaf.panels.empty()) {
     leaf.active = std::min(leaf.active, leaf.panels.size() - 1);
-  });
-  if (alone) return;
-  if (std::ranges::find(to->panels, panel) == to->panels.end()) to->panels.push_back(panel);
-  to->active = static_cast<std::size_t>(std::ranges::find(to->panels, panel) - to->panels.begin());
+    return;
+  }
+  std::unique_ptr<LayoutNode>* split = parent_of(root_, &leaf);
+  if (split == nullptr) return;
+  auto rest = std::move((*split)->first.get() == &leaf ? (*split)->second : (*split)->first);
+  *split = std::move(rest);
+}
+
+void Layout::move(const std::string& panel, const std::string& beside) {
+  LayoutNode *from = leaf_of(panel), *to = leaf_of(beside);
+  if (to == nullptr || panel == beside) return;
+  if (from != to) {
+    to->panels.push_back(panel);
+    if (from != nullptr) take_away(panel, *from);
+  }
+  show(panel);
+}
+
+void Layout::split(const std::string& panel, const std::string& beside, Side side) {
+  LayoutNode *from = leaf_of(panel), *leaf = leaf_of(beside);
+  if (leaf == nullptr || (from == leaf && leaf->panels.size() == 1)) return;
+  auto alone = std::make_unique<LayoutNode>();
+  alone->panels.push_back(panel);
+  auto others = std::make_unique<LayoutNode>(std::move(*leaf));
+  LayoutNode& rest = *others;
+  const bool before = side == Side::left || side == Side::above;
+  *leaf = LayoutNode{
+      .kind = side == Side::left || side == Side::right ? LayoutNode::Kind::row : LayoutNode::Kind::column,
+      .first = std::move(before ? alone : others),
+      .second = std::move(before ? others : alone),
+      .panels = {}};
+  if (from != nullptr) take_away(panel, from == leaf ? rest : *from);
+}
+
+bool Layout::close(const std::string& panel) {
+  LayoutNode* leaf = leaf_of(panel);
+  if (leaf == nullptr || panels().size() == 1) return false;
+  take_away(panel, *leaf);
+  return true;
 }
 
 }  // namespace hindsight::debugger::ui

@@ -4,6 +4,10 @@
 
 namespace hindsight::debugger::ui {
 
+void name_place(const Panes& panes, std::string name) {
+  panes.shared.places.push_back({std::move(name), ImGui::GetItemRectMin(), ImGui::GetItemRectMax()});
+}
+
 void say(const Panes& panes, const char* text) {
   ImGui::PushStyleColor(ImGuiCol_Text, panes.theme.faint);
   ImGui::TextWrapped("%s", text);
@@ -58,6 +62,24 @@ bool section(const Panes& panes, const char* title, const std::string& count, bo
   list->AddText({low.x + 30 * panes.scale + width, text_y}, panes.theme.faint, count.c_str());
   ImGui::PopFont();
   return shown;
+}
+
+std::string aligned(const Panes& panes, Position at) {
+  const std::size_t width = grouped(panes.model.last.icount.value).size();
+  return fmt::format("{:>{}}{}", grouped(at.icount.value), width,
+                     at.delivery == 0 ? "" : fmt::format("+{}", at.delivery));
+}
+
+std::string position_title(const Panes& panes) {
+  return fmt::format("{:>{}}", "at", grouped(panes.model.last.icount.value).size());
+}
+
+bool begin_combo(const Panes& panes, const char* name, const char* shown) {
+  ImGui::PushStyleColor(ImGuiCol_Button, panes.theme.raised);
+  ImGui::PushStyleColor(ImGuiCol_ButtonHovered, panes.theme.border);
+  const bool open = ImGui::BeginCombo(name, shown);
+  ImGui::PopStyleColor(2);
+  return open;
 }
 
 void coloured(ImU32 colour, const std::string& text) {

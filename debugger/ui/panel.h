@@ -18,12 +18,19 @@ struct Span {
   [[nodiscard]] bool empty() const { return to <= from; }
 };
 
-/// What panels share, and scripts can set.
+/// Where something was drawn that has a name: "tab code", "step", "timeline ruler".
+struct Place {
+  std::string name;
+  ImVec2 low, high;
+};
+
+/// What panels share, and scripts can set or print.
 struct Shared {
-  Span view;               ///< what the timeline shows
-  Span selection;          ///< of the timeline
-  std::size_t picked = 0;  ///< byte of the memory shown
-  std::string filter;      ///< of the event list
+  std::vector<Place> places;  ///< of this frame
+  Span view;                  ///< what the timeline shows
+  Span selection;             ///< of the timeline
+  std::size_t picked = 0;     ///< byte of the memory shown
+  std::string filter;         ///< of the event list
 };
 
 struct Panes {
@@ -63,6 +70,8 @@ class Panel {
 [[nodiscard]] std::unique_ptr<Panel> make_calls_panel();
 [[nodiscard]] std::unique_ptr<Panel> make_diff_panel();
 
+/// Lets scripts know where the last item is.
+void name_place(const Panes& panes, std::string name);
 /// One line in the faint colour, for a panel that has nothing to show.
 void say(const Panes& panes, const char* text);
 /// A button that is seen to be one; ImGui's own have no ground here.
@@ -71,6 +80,12 @@ void say(const Panes& panes, const char* text);
 [[nodiscard]] bool remove_button(const Panes& panes, const char* what);
 /// A title that opens and shuts what is below it, with how many that is.
 [[nodiscard]] bool section(const Panes& panes, const char* title, const std::string& count, bool open);
+/// A position as columns of them show it: its count ends where that of the last instant does.
+[[nodiscard]] std::string aligned(const Panes& panes, Position at);
+/// The title of such a column, at its right.
+[[nodiscard]] std::string position_title(const Panes& panes);
+/// ImGui's combo box, whose arrow is on the same ground as the text.
+[[nodiscard]] bool begin_combo(const Panes& panes, const char* name, const char* shown);
 /// Text in a colour, in the font in use.
 void coloured(ImU32 colour, const std::string& text);
 

@@ -9,26 +9,31 @@ class BookmarksPanel final : public Panel {
   void draw(const Panes& panes) override {
     add(panes);
     ImGui::Spacing();
-    if (panes.model.marks->empty()) say(panes, "no marks in this trace yet");
+    if (panes.model.marks->empty()) say(panes, "no marks in this trace yet: name this instant above");
     marks(panes);
     ImGui::Spacing();
     ImGui::PushFont(panes.fonts.strong);
     ImGui::TextUnformatted("Breakpoints and watchpoints");
     ImGui::PopFont();
-    if (panes.model.breakpoints->empty()) return say(panes, "none; F9 sets one at the pc");
+    if (panes.model.breakpoints->empty())
+      return say(panes,
+                 "none: F9 sets a breakpoint at the pc, a click on the margin of code or source there");
     stops(panes);
   }
 
  private:
   void add(const Panes& panes) {
     ImGui::SetNextItemWidth(90 * panes.scale);
-    ImGui::InputTextWithHint("##name", "name", name_, sizeof name_);
+    bool entered =
+        ImGui::InputTextWithHint("##name", "name", name_, sizeof name_, ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::SameLine();
     ImGui::SetNextItemWidth(-80 * panes.scale);
-    const bool entered =
+    entered |=
         ImGui::InputTextWithHint("##note", "note", note_, sizeof note_, ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::SameLine();
-    if ((framed_button(panes, "Mark") || entered) && *name_ != 0) {
+    entered |= framed_button(panes, "Mark");
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Mark this instant (Ctrl+B)");
+    if (entered && *name_ != 0) {
       panes.perform(fmt::format("mark {} {}", name_, note_));
       *name_ = *note_ = 0;
     }
@@ -43,7 +48,7 @@ class BookmarksPanel final : public Panel {
         if (ImGui::Selectable(mark.name.c_str(), mark.at == panes.model.now))
           panes.perform("seek mark:" + mark.name);
         ImGui::TableNextColumn();
-        coloured(panes.theme.faint, text_of(mark.at));
+        coloured(panes.theme.faint, aligned(panes, mark.at));
         ImGui::TableNextColumn();
         if (remove_button(panes, "Remove")) panes.perform("unmark " + mark.name);
         ImGui::TableNextColumn();

@@ -14,7 +14,10 @@ class CallsPanel final : public Panel {
   void draw(const Panes& panes) override {
     controls(panes);
     if (!panes.model.profile)
-      return say(panes, "Counts every instruction in a stretch of the timeline, and who called whom.");
+      return say(panes,
+                 "counts every instruction in a stretch of the timeline, and who called whom: drag in the "
+                 "timeline, or "
+                 "zoom it, and press Count");
     const session::Profile& profile = *panes.model.profile;
     if (&profile != known_ || by_function_ != known_by_function_) prepare(profile);
     coloured(panes.theme.faint, fmt::format("{} instructions in {} .. {}", grouped(profile.instructions),
@@ -50,7 +53,8 @@ class CallsPanel final : public Panel {
     constexpr ImGuiTableFlags kFlags = ImGuiTableFlags_RowBg | ImGuiTableFlags_ScrollY |
                                        ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_ScrollX;
     if (!ImGui::BeginTable("calls", 5, kFlags)) return;
-    for (const char* title : {by_function_ ? "self" : "total", "", "self", "calls", "function"})
+    for (const char* title :
+         {by_function_ ? "  self" : " total", "", "          self", "    calls", "function"})
       ImGui::TableSetupColumn(title);
     ImGui::TableSetupScrollFreeze(0, 1);
     ImGui::TableHeadersRow();

@@ -52,7 +52,7 @@ class CodePanel final : public Panel {
     ImGui::PopFont();
     if (code.follows) return;
     ImGui::SameLine();
-    if (ImGui::SmallButton("back to pc")) panes.perform("code pc");
+    if (framed_button(panes, "back to pc")) panes.perform("code pc");
   }
 
   /// Where each line stands, and which arrow takes which track.
@@ -138,7 +138,7 @@ class CodePanel final : public Panel {
       for (int i = 0; i < std::min<int>(line.size, 8); ++i)
         bytes += fmt::format("{:02x}", line.bytes[static_cast<std::size_t>(i)]);
       if (line.size > 8) bytes += "…";
-      list->AddText({x, y}, with_alpha(theme.faint, 0.7F), bytes.c_str());
+      list->AddText({x, y}, theme.dim, bytes.c_str());
       x += 18 * advance;
     }
     const ImU32 flow = line.flow == CodeLine::Flow::none ? theme.text : theme.accent;

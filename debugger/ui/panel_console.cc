@@ -14,13 +14,14 @@ class ConsolePanel final : public Panel {
     const bool known = panes.model.activity->gathered_to() >= panes.model.now;
     ImGui::PushFont(panes.fonts.text);
     coloured(panes.theme.faint,
-             known ? fmt::format("{} of {} characters at this instant", grouped(shown),
-                                 grouped(console.text().size()))
+             known ? console.text().empty() ? std::string("nothing was printed")
+                                            : fmt::format("{} of {} characters at this instant",
+                                                          grouped(shown), grouped(console.text().size()))
                    : fmt::format("gathering what the console showed: {:.0f} %", panes.status.gathered * 100));
     ImGui::SameLine();
     coloured(panes.theme.typed, "typed");
     ImGui::SameLine();
-    coloured(with_alpha(panes.theme.faint, 0.6F), "later");
+    coloured(panes.theme.dim, "later");
     ImGui::PopFont();
     ImGui::BeginChild("text", {0, 0}, false, ImGuiWindowFlags_HorizontalScrollbar);
     ImGui::PushFont(panes.fonts.mono);
@@ -53,9 +54,8 @@ class ConsolePanel final : public Panel {
       std::size_t stop = i + 1;
       while (stop < end && console.is_typed(stop) == typed && (stop >= shown) == later) ++stop;
       const ImU32 colour = typed ? panes.theme.typed : panes.theme.text;
-      list->AddText({at.x + advance * static_cast<float>(i - begin), at.y},
-                    later ? with_alpha(panes.theme.faint, 0.6F) : colour, console.text().data() + i,
-                    console.text().data() + stop);
+      list->AddText({at.x + advance * static_cast<float>(i - begin), at.y}, later ? panes.theme.dim : colour,
+                    console.text().data() + i, console.text().data() + stop);
       i = stop;
     }
     if (shown >= begin && shown <= end && (shown < end || line + 1 == lines.size() || shown == begin)) {

@@ -15,6 +15,7 @@ class DevicesPanel final : public Panel {
     ImGui::Checkbox("only changed", &only_changed_);
     ImGui::BeginChild("parts");
     ImGui::PushFont(panes.fonts.mono);
+    bool any = false;
     for (std::size_t i = 0; i < all.size();) {
       const std::string& part = all[i].field.part;
       std::size_t end = i, changed = 0, wanted = 0;
@@ -22,10 +23,14 @@ class DevicesPanel final : public Panel {
         changed += all[end].changed ? 1 : 0;
         wanted += shows(all[end]) ? 1 : 0;
       }
+      any |= wanted > 0;
       if (wanted > 0) draw_part(panes, part, i, end, changed);
       i = end;
     }
     ImGui::PopFont();
+    if (!any)
+      say(panes, *find_ != 0 ? "no part and no field has that in its name"
+                             : "nothing changed since the cursor was elsewhere");
     ImGui::EndChild();
   }
 

@@ -24,8 +24,10 @@ class DiffPanel final : public Panel {
     controls(panes);
     if (!panes.model.diff)
       return say(panes,
-                 "Compares registers, devices, memory, console and events of two instants, or finds "
-                 "where two traces part.");
+                 "compares registers, devices, memory, console and events of another instant with this one, "
+                 "or finds "
+                 "where another trace parts from this one");
+    ImGui::Spacing();
     ImGui::BeginChild("found");
     ImGui::PushFont(panes.fonts.mono);
     const DiffModel& diff = *panes.model.diff;
@@ -54,8 +56,10 @@ class DiffPanel final : public Panel {
           panes.perform("diff mark:" + mark.name);
       ImGui::EndPopup();
     }
+    // What is about another trace stands beside, or below where there is no room.
     ImGui::SameLine(0, 20 * panes.scale);
-    ImGui::SetNextItemWidth(std::max(100 * panes.scale, ImGui::GetContentRegionAvail().x - 90 * panes.scale));
+    if (ImGui::GetContentRegionAvail().x < 250 * panes.scale) ImGui::NewLine();
+    ImGui::SetNextItemWidth(std::min(400 * panes.scale, ImGui::GetContentRegionAvail().x - 90 * panes.scale));
     bool other = ImGui::InputTextWithHint("##trace", "another trace's file", trace_, sizeof trace_,
                                           ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::SameLine();
@@ -252,15 +256,17 @@ class DiffPanel final : public Panel {
 
   static void later(const Panes& panes, const session::TracesDifference& diff) {
     if (!ImGui::BeginTable("later", 5, kTable)) return;
-    for (const char* title : {"", "in a", "in b", "other contents", "other instant"})
+    for (const char* title : {"", "      in a", "      in b", "other contents", " other instant"})
       ImGui::TableSetupColumn(title);
     ImGui::TableHeadersRow();
     for (const session::TracesDifference::Later& later : diff.later) {
       ImGui::TableNextColumn();
       coloured(panes.theme.text, later.what);
-      for (const std::uint64_t count : {later.a, later.b, later.other_contents, later.other_instant}) {
+      for (const auto& [count, width] :
+           {std::pair(later.a, 10), std::pair(later.b, 10), std::pair(later.other_contents, 14),
+            std::pair(later.other_instant, 14)}) {
         ImGui::TableNextColumn();
-        coloured(panes.theme.text, grouped(count));
+        coloured(panes.theme.text, fmt::format("{:>{}}", grouped(count), width));
       }
     }
     ImGui::EndTable();

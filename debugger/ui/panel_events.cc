@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "debugger/ui/happening_words.h"
 #include "debugger/ui/panel.h"
 
 namespace hindsight::debugger::ui {
@@ -13,12 +14,14 @@ class EventsPanel final : public Panel {
   void draw(const Panes& panes) override {
     controls(panes);
     collect(panes);
-    if (rows_.empty()) return say(panes, "nothing of that kind in this stretch");
+    if (rows_.empty())
+      return say(panes, "nothing of that kind in this stretch: tick more above, or zoom the timeline out");
     ImGui::PushFont(panes.fonts.mono);
-    constexpr ImGuiTableFlags kFlags =
-        ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_ScrollY;
+    constexpr ImGuiTableFlags kFlags = ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit |
+                                       ImGuiTableFlags_ScrollX | ImGuiTableFlags_ScrollY;
     if (ImGui::BeginTable("events", 3, kFlags)) {
-      for (const char* title : {"at", "kind", "what"}) ImGui::TableSetupColumn(title);
+      ImGui::TableSetupColumn(position_title(panes).c_str());
+      for (const char* title : {"kind", "what"}) ImGui::TableSetupColumn(title);
       ImGui::TableSetupScrollFreeze(0, 1);
       ImGui::TableHeadersRow();
       ImGuiListClipper clipper;
@@ -81,7 +84,7 @@ class EventsPanel final : public Panel {
         const std::uint64_t at = event.at.icount.value;
         if (at < span.from || at > span.to || rows_.size() >= kMost) continue;
         add(panes, {event.at, event.kind == "input" ? "input" : "sample",
-                    event.kind == "input" ? panes.theme.input : panes.theme.sample, words(event)});
+                    event.kind == "input" ? panes.theme.input : panes.theme.sample, event_words(event)});
       }
     if (interrupts_ || exceptions_ || kernel_ || devices_)
       for (const auto& item : panes.model.activity->items(span.from, span.to, 400'000)) {
@@ -93,26 +96,17 @@ class EventsPanel final : public Panel {
 
   void happening(const Panes& panes, const ActivityIndex::Item& item) {
     const session::Happening& what = *item.what;
-    if (what.kind == Kind::exception && exceptions_)
-      add(panes, {what.at, "exception", panes.theme.exceptions,
-                  fmt::format("{:02x} code {:x} at {}", what.vector, what.value, name_of(item))});
-    if (what.kind == Kind::interrupt && interrupts_)
-      add(panes, {what.at, "interrupt", panes.theme.interrupts,
-                  fmt::format("{:02x} at {}", what.vector, name_of(item))});
-    if (what.kind == Kind::system_call && kernel_)
-      add(panes, {what.at, "system call", panes.theme.system_calls, fmt::format("number {}", what.value)});
-    if (what.kind == Kind::context_switch && kernel_)
-      add(panes, {what.at, "switch", panes.theme.context_switches, fmt::format("to task {:x}", what.value)});
     const bool write = what.kind == Kind::device_write;
+    if (what.kind == Kind::exception && exceptions_)
+      add(panes, {what.at, "exception", panes.theme.exceptions, words(item)});
+    if (what.kind == Kind::interrupt && interrupts_)
+      add(panes, {what.at, "interrupt", panes.theme.interrupts, words(item)});
+    if (what.kind == Kind::system_call && kernel_)
+      add(panes, {what.at, "system call", panes.theme.system_calls, words(item)});
+    if (what.kind == Kind::context_switch && kernel_)
+      add(panes, {what.at, "switch", panes.theme.context_switches, words(item)});
     if ((write || what.kind == Kind::device_read) && devices_)
-      add(panes, {what.at, write ? "write" : "read", panes.theme.device,
-                  fmt::format("{} {:x} {} {:x}", item.stretch->activity.sources[what.source], what.address,
-                              write ? "<-" : "->", what.value)});
-  }
-
-  static std::string name_of(const ActivityIndex::Item& item) {
-    const auto known = item.stretch->names.find(item.what->pc.value);
-    return known != item.stretch->names.end() ? known->second : fmt::format("{:x}", item.what->pc.value);
+      add(panes, {what.at, write ? "write" : "read", panes.theme.device, words(item)});
   }
 
   void add(const Panes& panes, Row row) {
@@ -122,7 +116,7 @@ class EventsPanel final : public Panel {
       rows_.push_back(std::move(row));
   }
 
-  static std::string words(const session::EventInfo& event) {
+  static std::string event_words(const session::EventInfo& event) {
     std::string text = fmt::format("{}, {} bytes", event.channel, event.size);
     if (event.head.empty()) return text;
     text += ": ";
@@ -137,7 +131,7 @@ class EventsPanel final : public Panel {
     ImGui::TableNextColumn();
     ImGui::PushID(index);
     const bool here = row.at == panes.model.now;
-    if (ImGui::Selectable(text_of(row.at).c_str(), here, ImGuiSelectableFlags_SpanAllColumns))
+    if (ImGui::Selectable(aligned(panes, row.at).c_str(), here, ImGuiSelectableFlags_SpanAllColumns))
       panes.perform(fmt::format("seek {}{}", row.at.icount.value,
                                 row.at.delivery == 0 ? "" : fmt::format("+{}", row.at.delivery)));
     ImGui::PopID();

@@ -4,8 +4,8 @@
 namespace hindsight::debugger::ui {
 namespace {
 
-constexpr ImGuiTableFlags kFlags =
-    ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_ScrollY;
+constexpr ImGuiTableFlags kFlags = ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit |
+                                   ImGuiTableFlags_ScrollX | ImGuiTableFlags_ScrollY;
 
 void setup(std::initializer_list<const char*> titles) {
   for (const char* title : titles) ImGui::TableSetupColumn(title);
@@ -13,12 +13,19 @@ void setup(std::initializer_list<const char*> titles) {
   ImGui::TableHeadersRow();
 }
 
+/// Why the kernel says nothing, and what helps.
+void excuse(const Panes& panes, const std::string& trouble) {
+  say(panes, trouble.c_str());
+  say(panes, "Early in a boot there is nothing to read yet: go on from here.");
+}
+
 class LogPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
     if (!panes.model.log) return say(panes, "reading the kernel's log …");
-    if (!panes.model.log->trouble.empty()) return say(panes, panes.model.log->trouble.c_str());
+    if (!panes.model.log->trouble.empty()) return excuse(panes, panes.model.log->trouble);
     const auto& all = panes.model.log->all;
+    if (all.empty()) return say(panes, "the kernel has logged nothing yet");
     ImGui::BeginChild("lines", {0, 0}, false, ImGuiWindowFlags_HorizontalScrollbar);
     ImGui::PushFont(panes.fonts.mono);
     ImGuiListClipper clipper;
@@ -49,12 +56,12 @@ class TasksPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
     if (!panes.model.tasks) return say(panes, "reading the kernel's tasks …");
-    if (!panes.model.tasks->trouble.empty()) return say(panes, panes.model.tasks->trouble.c_str());
+    if (!panes.model.tasks->trouble.empty()) return excuse(panes, panes.model.tasks->trouble);
     ImGui::PushFont(panes.fonts.mono);
     if (ImGui::BeginTable("tasks", 5, kFlags)) {
-      setup({"pid", "state", "name", "task_struct", "goes on at"});
+      setup({"  pid", "state", "name", "task_struct", "goes on at"});
       for (const session::TaskInfo& task : panes.model.tasks->all) {
-        const std::string address = fmt::format("{:x}", task.address.value);
+        const std::string address = fmt::format("{:016x}", task.address.value);
         ImGui::TableNextColumn();
         coloured(panes.theme.faint, fmt::format("{:>5}", task.pid));
         ImGui::TableNextColumn();
@@ -66,7 +73,7 @@ class TasksPanel final : public Panel {
         if (ImGui::Selectable(address.c_str(), false, ImGuiSelectableFlags_SpanAllColumns))
           panes.perform("memory 0x" + address);
         ImGui::TableNextColumn();
-        coloured(panes.theme.faint, task.pc.value == 0 ? "" : fmt::format("{:x}", task.pc.value));
+        coloured(panes.theme.faint, task.pc.value == 0 ? "" : fmt::format("{:016x}", task.pc.value));
       }
       ImGui::EndTable();
     }
@@ -78,11 +85,11 @@ class ModulesPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
     if (!panes.model.modules) return say(panes, "reading the kernel's modules …");
-    if (!panes.model.modules->trouble.empty()) return say(panes, panes.model.modules->trouble.c_str());
+    if (!panes.model.modules->trouble.empty()) return excuse(panes, panes.model.modules->trouble);
     if (panes.model.modules->all.empty()) return say(panes, "no module is loaded at this instant");
     ImGui::PushFont(panes.fonts.mono);
     if (ImGui::BeginTable("modules", 4, kFlags)) {
-      setup({"name", "state", "code at", "bytes"});
+      setup({"name", "state", "code at", "     bytes"});
       for (const session::ModuleInfo& module : panes.model.modules->all) {
         ImGui::TableNextColumn();
         if (ImGui::Selectable(module.name.c_str(), false, ImGuiSelectableFlags_SpanAllColumns))
@@ -92,7 +99,7 @@ class ModulesPanel final : public Panel {
         ImGui::TableNextColumn();
         coloured(panes.theme.faint, fmt::format("{:016x}", module.text.value));
         ImGui::TableNextColumn();
-        coloured(panes.theme.faint, grouped(module.size));
+        coloured(panes.theme.faint, fmt::format("{:>10}", grouped(module.size)));
       }
       ImGui::EndTable();
     }

@@ -22,7 +22,9 @@ class MemoryPanel final : public Panel {
     if (!panes.model.memory) return say(panes, "nothing is mapped there");
     const MemoryModel& memory = *panes.model.memory;
     ImGui::PushFont(panes.fonts.mono);
-    const float typed = ImGui::GetTextLineHeightWithSpacing() * 2 + 12 * panes.scale;
+    const float line = ImGui::GetTextLineHeightWithSpacing();
+    const bool low = ImGui::GetContentRegionAvail().y < 6 * line;  // the bytes themselves come first
+    const float typed = low ? 0 : line * 2 + 12 * panes.scale;
     ImGui::BeginChild("bytes", {0, -typed}, false, ImGuiWindowFlags_HorizontalScrollbar);
     ImGuiListClipper clipper;
     clipper.Begin(static_cast<int>(memory.bytes.size() / kRow), ImGui::GetTextLineHeightWithSpacing());
@@ -30,7 +32,7 @@ class MemoryPanel final : public Panel {
       for (int row = clipper.DisplayStart; row < clipper.DisplayEnd; ++row)
         draw_row(panes, memory, static_cast<std::size_t>(row) * kRow);
     ImGui::EndChild();
-    draw_typed(panes, memory);
+    if (!low) draw_typed(panes, memory);
     ImGui::PopFont();
   }
 
@@ -40,7 +42,9 @@ class MemoryPanel final : public Panel {
     if (ImGui::InputTextWithHint("##address", "address, register or symbol", field_, sizeof field_,
                                  ImGuiInputTextFlags_EnterReturnsTrue))
       panes.perform(std::string("memory ") + field_);
-    if (!panes.model.memory) return;
+    name_place(panes, "memory address");
+    // Where no symbol is known the rows say as much.
+    if (!panes.model.memory || panes.model.memory->where.starts_with("0x")) return;
     ImGui::SameLine();
     ImGui::PushFont(panes.fonts.mono);
     coloured(panes.theme.faint, panes.model.memory->where);
@@ -66,12 +70,11 @@ class MemoryPanel final : public Panel {
         list->AddRectFilled({text_x, at.y - 1}, {text_x + advance, at.y + height + 1}, panes.theme.selection);
       }
       const ImU32 colour = changed                  ? panes.theme.changed
-                           : !readable || byte == 0 ? with_alpha(panes.theme.faint, 0.6F)
+                           : !readable || byte == 0 ? panes.theme.dim
                                                     : panes.theme.text;
       list->AddText({x, at.y}, colour, readable ? fmt::format("{:02x}", byte).c_str() : "--");
       const char shown[2] = {byte >= 0x20 && byte < 0x7F ? static_cast<char>(byte) : '.', 0};
-      if (readable)
-        list->AddText({text_x, at.y}, shown[0] == '.' ? with_alpha(panes.theme.faint, 0.6F) : colour, shown);
+      if (readable) list->AddText({text_x, at.y}, shown[0] == '.' ? panes.theme.dim : colour, shown);
     }
     ImGui::PushID(static_cast<int>(begin));
     ImGui::InvisibleButton("row", {text0 + kRow * advance - at.x, height});
@@ -127,13 +130,13 @@ class MemoryPanel final : public Panel {
       coloured(panes.theme.text, value);
       ImGui::SameLine(0, 12 * panes.scale);
     };
-    pair("at", fmt::format("{:x}", memory.base.value + at));
+    pair("at", fmt::format("{:016x}", memory.base.value + at));
     pair("u8", fmt::format("{}", bytes[0]));
     pair("u16", fmt::format("{}", as<std::uint16_t>(bytes)));
     pair("u32", fmt::format("{}", as<std::uint32_t>(bytes)));
     ImGui::NewLine();
     room -= 2 * button_width(panes) + 18 * panes.scale;  // the buttons stand beside this line
-    pair("u64", fmt::format("{:016x}", as<std::uint64_t>(bytes)));
+    pair("hex", fmt::format("{:016x}", as<std::uint64_t>(bytes)));
     pair("i64", fmt::format("{}", as<std::int64_t>(bytes)));
     pair("f64", fmt::format("{:.6g}", as<double>(bytes)));
     ImGui::NewLine();

@@ -28,11 +28,11 @@ class QueryPanel final : public Panel {
     ask(panes);
     if (!panes.model.answers) return say(panes, kKinds[kind_].about);
     const session::Answers& answers = *panes.model.answers;
-    coloured(panes.theme.faint,
-             fmt::format("{} {} in {} .. {}: {}{}", answers.asked.kind, answers.asked.subject,
-                         text_of(answers.asked.from), text_of(answers.asked.to),
-                         answers.more ? "the first " : "", grouped(answers.all.size())));
-    if (answers.all.empty()) return say(panes, "There is none.");
+    coloured(panes.theme.faint, fmt::format("{} {} in {} .. {}: {}{}", answers.asked.kind,
+                                            answers.asked.subject, text_of(answers.asked.from),
+                                            text_of(answers.asked.to), answers.more ? "the first " : "",
+                                            answers.all.empty() ? "none" : grouped(answers.all.size())));
+    if (answers.all.empty()) return;
     ImGui::PushFont(panes.fonts.mono);
     rows(panes, answers);
     ImGui::PopFont();
@@ -50,7 +50,7 @@ class QueryPanel final : public Panel {
 
   void ask(const Panes& panes) {
     ImGui::SetNextItemWidth(110 * panes.scale);
-    if (ImGui::BeginCombo("##kind", kKinds[kind_].title)) {
+    if (begin_combo(panes, "##kind", kKinds[kind_].title)) {
       for (std::size_t i = 0; i < kKinds.size(); ++i)
         if (ImGui::Selectable(kKinds[i].title, i == kind_)) kind_ = i;
       ImGui::EndCombo();
@@ -74,7 +74,8 @@ class QueryPanel final : public Panel {
     constexpr ImGuiTableFlags kFlags = ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit |
                                        ImGuiTableFlags_ScrollY | ImGuiTableFlags_ScrollX;
     if (!ImGui::BeginTable("answers", 3, kFlags)) return;
-    for (const char* title : {"at", "what", "where"}) ImGui::TableSetupColumn(title);
+    ImGui::TableSetupColumn(position_title(panes).c_str());
+    for (const char* title : {"what", "where"}) ImGui::TableSetupColumn(title);
     ImGui::TableSetupScrollFreeze(0, 1);
     ImGui::TableHeadersRow();
     ImGuiListClipper clipper;
@@ -84,7 +85,7 @@ class QueryPanel final : public Panel {
         const session::Answer& answer = answers.all[static_cast<std::size_t>(i)];
         ImGui::TableNextColumn();
         ImGui::PushID(i);
-        if (ImGui::Selectable(text_of(answer.at).c_str(), answer.at == panes.model.now,
+        if (ImGui::Selectable(aligned(panes, answer.at).c_str(), answer.at == panes.model.now,
                               ImGuiSelectableFlags_SpanAllColumns))
           panes.perform("seek " + command_text(answer.at));
         ImGui::PopID();

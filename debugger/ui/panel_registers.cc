@@ -10,6 +10,7 @@ using Group = session::RegisterInfo::Group;
 
 std::string hex_of(const session::RegisterInfo& info, const session::RegisterValue& value) {
   if (info.bits > 64) return fmt::format("{:0{}x}{:016x}", value[1], (info.bits - 64) / 4, value[0]);
+  if (info.bits <= 8) return fmt::format("{:x}", value[0]);
   return fmt::format("{:0{}x}", value[0], (info.bits + 3) / 4);
 }
 
@@ -80,10 +81,7 @@ class RegistersPanel final : public Panel {
         if (ImGui::GetCursorPosX() + ImGui::CalcTextSize(text.c_str()).x > right) ImGui::NewLine();
       }
       any = true;
-      coloured(changed      ? panes.theme.changed
-               : value != 0 ? panes.theme.text
-                            : with_alpha(panes.theme.faint, 0.55F),
-               text);
+      coloured(changed ? panes.theme.changed : value != 0 ? panes.theme.text : panes.theme.dim, text);
       if (ImGui::IsItemHovered())
         ImGui::SetTooltip("%.*s, bit %u of %.*s: %s", static_cast<int>(flag.meaning.size()),
                           flag.meaning.data(), flag.bit, static_cast<int>(name.size()), name.data(),

@@ -19,10 +19,9 @@ class SourcePanel final : public Panel {
     if (!panes.model.source)
       return say(panes,
                  "no source is known: hindsight debug TRACE --symbols FILE names a vmlinux, a module or a "
-                 "program with "
-                 "debug information");
+                 "program with debug information");
     const SourceModel& source = *panes.model.source;
-    if (source.frames.empty()) return;
+    if (source.frames.empty()) return say(panes, "no call is known here: nothing has debug information yet");
     header(panes, source);
     ImGui::BeginChild("text", {0, 0}, false, ImGuiWindowFlags_HorizontalScrollbar);
     draw_text(panes, source);
@@ -42,7 +41,7 @@ class SourcePanel final : public Panel {
     ImGui::PushFont(panes.fonts.mono);
     ImGui::SetNextItemWidth(std::min(ImGui::GetContentRegionAvail().x * 0.6F, 460 * panes.scale));
     const std::string shown = fmt::format("#{} {}", source.shown, title(source.frame()));
-    if (ImGui::BeginCombo("##frames", shown.c_str())) {
+    if (begin_combo(panes, "##frames", shown.c_str())) {
       for (std::size_t i = 0; i < source.frames.size(); ++i) {
         const session::SourceFrame& frame = source.frames[i];
         ImGui::PushID(static_cast<int>(i));
@@ -60,10 +59,10 @@ class SourcePanel final : public Panel {
     if (source.text && ImGui::IsItemHovered()) ImGui::SetTooltip("%s", source.text->file.c_str());
     ImGui::PopFont();
     ImGui::SameLine();
-    if (ImGui::SmallButton("< line")) panes.perform("back-line");
+    if (framed_button(panes, "< line")) panes.perform("back-line");
     if (ImGui::IsItemHovered()) ImGui::SetTooltip("back to where the last line began (Shift+F11)");
     ImGui::SameLine();
-    if (ImGui::SmallButton("line >")) panes.perform("step-line");
+    if (framed_button(panes, "line >")) panes.perform("step-line");
     if (ImGui::IsItemHovered()) ImGui::SetTooltip("on to the next line (F11)");
     if (!source.text) return;
     ImGui::SameLine();
@@ -78,7 +77,8 @@ class SourcePanel final : public Panel {
 
   void draw_text(const Panes& panes, const SourceModel& source) {
     if (!source.text) {
-      say(panes, "no line is known for the code that runs here");
+      say(panes,
+          "no line is known for the code that runs here; go to where a program with debug information runs");
       for (const std::string& trouble : source.troubles) say(panes, trouble.c_str());
       return;
     }
@@ -163,8 +163,7 @@ class SourcePanel final : public Panel {
       list->AddCircleFilled({at.x + 9 * u, middle}, 5 * u, theme.bad);
     else if (has_code_[number])
       list->AddCircleFilled({at.x + 9 * u, middle}, 1.5F * u, with_alpha(theme.faint, 0.8F));
-    list->AddText({at.x + 28 * u, y}, here ? theme.text : with_alpha(theme.faint, 0.8F),
-                  fmt::format("{:>5}", number).c_str());
+    list->AddText({at.x + 28 * u, y}, here ? theme.text : theme.dim, fmt::format("{:>5}", number).c_str());
     bool comment = in_comment_[number - 1];
     const std::string text = expanded(source.text->lines[number - 1]);
     for (const Highlight& stretch : highlight(text, comment))

@@ -3,6 +3,10 @@
 namespace hindsight::debugger::ui {
 namespace {
 
+// As wide as its columns: a narrow panel scrolls.
+constexpr ImGuiTableFlags kFlags =
+    ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_NoHostExtendX;
+
 class StackPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
@@ -10,7 +14,7 @@ class StackPanel final : public Panel {
     if (!panes.model.stack) return say(panes, "unwinding …");
     if (!panes.model.stack->trouble.empty()) return say(panes, panes.model.stack->trouble.c_str());
     ImGui::PushFont(panes.fonts.mono);
-    if (ImGui::BeginTable("frames", 3, ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit)) {
+    if (ImGui::BeginTable("frames", 3, kFlags)) {
       int index = 0;
       for (const session::FrameInfo& frame : panes.model.stack->all) {
         ImGui::TableNextColumn();
@@ -27,7 +31,7 @@ class StackPanel final : public Panel {
         ImGui::PopID();
         ImGui::TableNextColumn();
         coloured(frame.interrupted ? panes.theme.interrupts : panes.theme.faint,
-                 frame.interrupted ? "interrupted" : fmt::format("{:x}", frame.pc.value));
+                 frame.interrupted ? "interrupted" : fmt::format("{:016x}", frame.pc.value));
       }
       ImGui::EndTable();
     }
@@ -38,7 +42,7 @@ class StackPanel final : public Panel {
   /// Debug information tells of inlined calls and lines as well.
   static void draw_lines(const Panes& panes, const SourceModel& source) {
     ImGui::PushFont(panes.fonts.mono);
-    if (ImGui::BeginTable("lines", 3, ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit)) {
+    if (ImGui::BeginTable("lines", 3, kFlags)) {
       for (std::size_t i = 0; i < source.frames.size(); ++i) {
         const session::SourceFrame& frame = source.frames[i];
         const bool shown = i == source.shown;
@@ -66,7 +70,7 @@ class StackPanel final : public Panel {
   }
 
   static std::string where(const session::SourceFrame& frame) {
-    if (!frame.place) return frame.interrupted ? "interrupted" : fmt::format("{:x}", frame.pc.value);
+    if (!frame.place) return frame.interrupted ? "interrupted" : fmt::format("{:016x}", frame.pc.value);
     const std::string& file = frame.place->file;
     return fmt::format("{}:{}{}", file.substr(file.rfind('/') + 1), frame.place->line,
                        frame.inlined ? " inlined" : "");

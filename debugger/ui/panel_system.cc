@@ -14,7 +14,9 @@ class SystemPanel final : public Panel {
   }
 
  private:
-  static constexpr ImGuiTableFlags kFlags = ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit;
+  // As wide as their columns: a narrow panel scrolls.
+  static constexpr ImGuiTableFlags kFlags =
+      ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_NoHostExtendX;
 
   static void title(const Panes& panes, const char* text) {
     ImGui::PushFont(panes.fonts.strong);

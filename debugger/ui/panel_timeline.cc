@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "debugger/ui/happening_words.h"
 #include "debugger/ui/panel.h"
 
 namespace hindsight::debugger::ui {
@@ -45,19 +46,24 @@ class TimelinePanel final : public Panel {
     const float unit = panes.scale;
     label_width_ = 118 * unit;
     row_height_ = 14 * unit;
-    const float ruler = 20 * unit, overview = 12 * unit;
+    const float ruler = 20 * unit;
+    const bool low = size.y < ruler + 3 * row_height_;  // no room for the overview
+    const float overview = low ? 0 : 12 * unit;
     origin_ = ImGui::GetCursorScreenPos();
     strip_x_ = origin_.x + label_width_;
     strip_width_ = std::max(50.0F, size.x - label_width_ - ImGui::GetStyle().ScrollbarSize - 2 * unit);
     draw_ruler(panes, {strip_x_, origin_.y}, ruler);
     ImGui::SetCursorScreenPos({origin_.x, origin_.y + ruler});
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(0, 0));
-    ImGui::BeginChild("lanes", {size.x, std::max(20.0F, size.y - ruler - overview - 6 * unit)}, false,
-                      ImGuiWindowFlags_NoScrollWithMouse);
+    // Where not all rows have room none is cut in two.
+    const float room = std::max(1.0F, size.y - ruler - overview - 6 * unit);
+    const bool all = static_cast<float>(rows_.size()) * row_height_ < room;
+    const float whole = all ? room : std::max(1.0F, std::floor(room / row_height_)) * row_height_;
+    ImGui::BeginChild("lanes", {size.x, std::min(room, whole)}, false, ImGuiWindowFlags_NoScrollWithMouse);
     draw_lanes(panes);
     ImGui::EndChild();
     ImGui::PopStyleVar();
-    draw_overview(panes, {strip_x_, origin_.y + size.y - overview}, overview);
+    if (!low) draw_overview(panes, {strip_x_, origin_.y + size.y - overview}, overview);
     draw_cursor(panes, origin_.y, size.y - overview - 4 * unit);
   }
 
@@ -102,13 +108,15 @@ class TimelinePanel final : public Panel {
     ImDrawList* list = ImGui::GetWindowDrawList();
     ImGui::SetCursorScreenPos(at);
     ImGui::InvisibleButton("ruler", {strip_width_, height});
+    name_place(panes, "timeline ruler");
     if (ImGui::IsItemActive()) {
       const std::uint64_t to = icount_at(ImGui::GetIO().MousePos.x);
       if (to != scrubbed_ || ImGui::IsItemActivated()) panes.perform(fmt::format("seek {}", to));
       scrubbed_ = to;
     }
     if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
-      ImGui::SetTooltip("%s\ndrag to scrub", grouped(icount_at(ImGui::GetIO().MousePos.x)).c_str());
+      ImGui::SetTooltip("%s\ndrag to scrub, wheel zooms",
+                        grouped(icount_at(ImGui::GetIO().MousePos.x)).c_str());
     wheel(panes, ImGui::IsItemHovered());
     const std::uint64_t step = tick_step(view_.to - view_.from, strip_width_ / (110 * panes.scale));
     ImGui::PushFont(panes.fonts.mono);
@@ -156,6 +164,7 @@ class TimelinePanel final : public Panel {
     const float height =
         std::max(row_height_ * static_cast<float>(rows_.size()), ImGui::GetContentRegionAvail().y - 1);
     ImGui::InvisibleButton("strip", {label_width_ + strip_width_, height});
+    name_place(panes, "timeline lanes");
     const bool hovered = ImGui::IsItemHovered();
     count(panes);  // first: what is pointed at may be a row that has just come
     handle_mouse(panes, hovered, at.y);
@@ -317,7 +326,7 @@ class TimelinePanel final : public Panel {
       const std::uint64_t place = snapped(panes, mouse, top);
       for (const auto& item : panes.model.activity->items(place, place + 1, 64)) {
         if (panes.model.activity->lane_of(*item.stretch, *item.what) != *rows_[*row].lane) continue;
-        text += fmt::format("\nat {}: {}", text_of(item.what->at), words(*item.stretch, *item.what));
+        text += fmt::format("\nat {}: {}", text_of(item.what->at), words(item));
         break;
       }
     } else if (row && rows_[*row].marks) {
@@ -327,27 +336,6 @@ class TimelinePanel final : public Panel {
           text += "\n" + mark.name + (mark.note.empty() ? "" : ": " + mark.note);
     }
     ImGui::SetTooltip("%s\nclick goes there, drag selects, wheel zooms", text.c_str());
-  }
-
-  static std::string words(const Stretch& stretch, const session::Happening& what) {
-    using Kind = session::Happening::Kind;
-    switch (what.kind) {
-      case Kind::exception:
-        return fmt::format("exception {} (code {:#x}) at {:x}", what.vector, what.value, what.pc.value);
-      case Kind::interrupt:
-        return fmt::format("interrupt {:#x} at {:x}", what.vector, what.pc.value);
-      case Kind::system_call:
-        return fmt::format("system call {}", what.value);
-      case Kind::context_switch:
-        return fmt::format("switch to the task at {:x}", what.value);
-      case Kind::device_read:
-      case Kind::device_write:
-        return fmt::format("{} {:#x} {} {:#x}", what.kind == Kind::device_write ? "write" : "read",
-                           what.address, what.kind == Kind::device_write ? "<-" : "->", what.value);
-      case Kind::output:
-        break;
-    }
-    return fmt::format("{} bytes out on {}", what.size, stretch.activity.sources[what.source]);
   }
 
   /// The whole trace, and which part of it is shown; dragging moves that.
@@ -360,6 +348,9 @@ class TimelinePanel final : public Panel {
     };
     ImGui::SetCursorScreenPos(at);
     ImGui::InvisibleButton("overview", {strip_width_, height});
+    name_place(panes, "timeline overview");
+    if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
+      ImGui::SetTooltip("the whole trace, and the part of it that is shown\ndrag moves along it");
     if (ImGui::IsItemActive()) {
       const double share =
           std::clamp(static_cast<double>(ImGui::GetIO().MousePos.x - at.x) / strip_width_, 0.0, 1.0);
@@ -374,7 +365,10 @@ class TimelinePanel final : public Panel {
     list->AddRect({left, at.y}, {right, at.y + height}, panes.theme.accent, 3);
     const float cursor = x(std::clamp(panes.model.now.icount.value, first, last));
     list->AddRectFilled({cursor - 1, at.y}, {cursor + 1, at.y + height}, panes.theme.cursor);
-    list->AddText({origin_.x + 4 * panes.scale, at.y - 3 * panes.scale}, panes.theme.faint, "whole trace");
+    ImGui::PushFont(panes.fonts.mono);
+    list->AddText({origin_.x + 4 * panes.scale, at.y + std::floor((height - ImGui::GetFontSize()) / 2)},
+                  panes.theme.faint, "whole trace");
+    ImGui::PopFont();
   }
 
   void draw_cursor(const Panes& panes, float y, float height) const {

@@ -12,8 +12,9 @@ namespace hindsight::debugger::ui {
 
 struct Theme {
   bool dark = true;
-  ImU32 background, panel, raised, border, text, faint, accent, accent_soft, cursor, changed, typed, good,
-      bad, row, selection, executed, upcoming;
+  // dim: what is there but hardly matters, such as zeros in memory and flags that are clear
+  ImU32 background, panel, raised, border, text, faint, dim, accent, accent_soft, cursor, changed, typed,
+      good, bad, row, selection, executed, upcoming;
   ImU32 exceptions, interrupts, system_calls, context_switches, device, output, input, sample;
 
   [[nodiscard]] ImU32 lane(LaneInfo::Group group) const;

@@ -26,6 +26,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// In SDL's points.
+struct Size {
+  int width = 0, height = 0;
+};
+
 fs::path state_path() {
   if (const char* home = std::getenv("XDG_STATE_HOME"); home != nullptr && *home != 0)
     return fs::path(home) / "hindsight" / "window";
@@ -40,15 +45,22 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-/// What one frame has been given: each key once, and nothing of the mouse after a button or the wheel.
+/// What one frame has been given: each key once, and nothing of the mouse after a button or the wheel. A
+/// button comes up two frames after the mouse moved, as what is dragged must have been seen where it is let
+/// go: by what is drawn before it as well.
 class FrameInput final {
  public:
+  /// `moved`: the mouse, in the frame before.
+  explicit FrameInput(bool moved) : moved_before_(moved) {}
+
   /// False: the event is for the next frame.
   bool adds(const SDL_Event& event) {
     const bool key = (event.type == SDL_KEYDOWN && event.key.repeat == 0) || event.type == SDL_KEYUP;
     const bool button = event.type == SDL_MOUSEBUTTONDOWN || event.type == SDL_MOUSEBUTTONUP;
     const bool wheel = event.type == SDL_MOUSEWHEEL;
     if (pressed_ && (key || button || event.type == SDL_MOUSEMOTION)) return false;
+    if (event.type == SDL_MOUSEBUTTONUP && (moved_ || moved_before_)) return false;
+    moved_ |= event.type == SDL_MOUSEMOTION;
     if (button || wheel) {
       if (!keys_.empty()) return false;
       pressed_ = true;
@@ -58,10 +70,13 @@ class FrameInput final {
     keys_.push_back(event.key.keysym.scancode);
     return true;
   }
+  [[nodiscard]] bool moved() const { return moved_; }
 
  private:
   std::vector<SDL_Scancode> keys_;
   bool pressed_ = false;  ///< a button, or the wheel turned
+  bool moved_ = false;
+  const bool moved_before_;
 };
 
 /// SDL, its window and ImGui's context, from open() to the end.
@@ -79,7 +94,8 @@ class Screen final {
   Screen(const Screen&) = delete;
   Screen& operator=(const Screen&) = delete;
 
-  Status open(const WindowOptions& options) {
+  /// `left` is the size that the last window had; none known: 0.
+  Status open(const WindowOptions& options, Size left) {
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     if (options.headless && std::getenv("DISPLAY") == nullptr && std::getenv("WAYLAND_DISPLAY") == nullptr)
       SDL_SetHint(SDL_HINT_VIDEODRIVER, "offscreen");
@@ -94,11 +110,18 @@ class Screen final {
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_MAJOR_VERSION, 3);
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_MINOR_VERSION, 2);
     SDL_GL_SetAttribute(SDL_GL_DOUBLEBUFFER, 1);
-    const Uint32 visible = options.headless ? SDL_WINDOW_HIDDEN : SDL_WINDOW_SHOWN;
-    window_ = SDL_CreateWindow(("Hindsight: " + options.title).c_str(), SDL_WINDOWPOS_CENTERED,
-                               SDL_WINDOWPOS_CENTERED, options.width, options.height,
-                               SDL_WINDOW_OPENGL | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI | visible);
+    Size size = options.width > 0 ? Size{options.width, options.height} : left;
+    const bool fitting = size.width == 0;
+    if (fitting) size = kStandard;
+    window_ = SDL_CreateWindow(
+        ("Hindsight: " + options.title).c_str(), SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, size.width,
+        size.height, SDL_WINDOW_OPENGL | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI | SDL_WINDOW_HIDDEN);
     if (window_ == nullptr) return error("no window: {}", SDL_GetError());
+    scale_ = options.scale > 0 ? options.scale : options.headless ? 1 : display_scale();
+    if (!options.headless) {
+      if (fitting) fit();
+      SDL_ShowWindow(window_);
+    }
     gl_ = SDL_GL_CreateContext(window_);
     if (gl_ == nullptr) return error("OpenGL 3.2 expected: {}", SDL_GetError());
     SDL_GL_SetSwapInterval(options.headless ? 0 : 1);
@@ -113,7 +136,6 @@ class Screen final {
     ImGui::GetIO().KeyRepeatDelay = kNever;
     platform_ = ImGui_ImplSDL2_InitForOpenGL(window_, gl_);
     renderer_ = ImGui_ImplOpenGL3_Init("#version 150");
-    scale_ = options.scale > 0 ? options.scale : options.headless ? 1 : display_scale();
     fonts_ = load_fonts(scale_);
     return Done{};
   }
@@ -127,7 +149,7 @@ class Screen final {
     SDL_PumpEvents();
     bool open = true;
     heard_ = false;
-    FrameInput taken;
+    FrameInput taken(moved_);
     while (SDL_PeepEvents(&event, 1, SDL_PEEKEVENT, SDL_FIRSTEVENT, SDL_LASTEVENT) > 0) {
       heard_ = true;
       if (!taken.adds(event)) break;
@@ -136,6 +158,7 @@ class Screen final {
       follow(event);
       open &= event.type != SDL_QUIT;
     }
+    moved_ = taken.moved();
     return open;
   }
   /// Something came in while it was pumped last.
@@ -173,10 +196,19 @@ class Screen final {
     return write_png(path, width, height, pixels);
   }
 
+  /// None if the display decides it.
+  [[nodiscard]] Size size() const {
+    Size size;
+    if ((SDL_GetWindowFlags(window_) & (SDL_WINDOW_MAXIMIZED | SDL_WINDOW_FULLSCREEN)) == 0)
+      SDL_GetWindowSize(window_, &size.width, &size.height);
+    return size;
+  }
+
   /// CPU seconds of our own drawing code in each frame so far.
   [[nodiscard]] std::vector<double>& frames() { return frames_; }
 
  private:
+  static constexpr Size kStandard{1600, 1000};
   /// Held keys are repeated by the system. ImGui would do so when a frame takes long.
   static constexpr float kNever = 1e9F;
 
@@ -197,6 +229,22 @@ class Screen final {
         if (event.button.button == kInOrder[i]) buttons_[i] = event.type == SDL_MOUSEBUTTONDOWN;
     }
   }
+  /// As large as it is meant to be at this scale, where the display has room.
+  void fit() {
+    int width = 0, drawable = 0;
+    SDL_GetWindowSize(window_, &width, nullptr);
+    SDL_GL_GetDrawableSize(window_, &drawable, nullptr);
+    const float points = width > 0 && drawable > width ? 1 : scale_;  // else they are pixels
+    SDL_Rect room{};
+    if (SDL_GetDisplayUsableBounds(SDL_GetWindowDisplayIndex(window_), &room) != 0) return;
+    const auto wanted = [&](int standard, int most) {
+      constexpr float kFrame = 0.94F;  // the rest is for the frame that a window manager adds
+      return static_cast<int>(
+          std::min(static_cast<float>(standard) * points, static_cast<float>(most) * kFrame));
+    };
+    SDL_SetWindowSize(window_, wanted(kStandard.width, room.w), wanted(kStandard.height, room.h));
+    SDL_SetWindowPosition(window_, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED);
+  }
   [[nodiscard]] bool hidden() const { return (SDL_GetWindowFlags(window_) & SDL_WINDOW_HIDDEN) != 0; }
   [[nodiscard]] float display_scale() const {
     int width = 0, drawable = 0;
@@ -211,7 +259,7 @@ class Screen final {
   SDL_Window* window_ = nullptr;
   SDL_GLContext gl_ = nullptr;
   ImGuiContext* context_ = nullptr;
-  bool started_ = false, platform_ = false, renderer_ = false, heard_ = false;
+  bool started_ = false, platform_ = false, renderer_ = false, heard_ = false, moved_ = false;
   float scale_ = 1;
   Fonts fonts_;
   std::optional<ImVec2> mouse_;  ///< none: it has not moved yet
@@ -320,6 +368,10 @@ class Script final {
       print_times("to all of it", complete_);
     } else if (what == "layout") {
       fmt::print("{}\n", app_.layout().text());
+    } else if (what == "places") {
+      for (const Place& place : app_.places())
+        fmt::print("{}: {:.0f} {:.0f} {:.0f} {:.0f}\n", place.name, place.low.x, place.low.y, place.high.x,
+                   place.high.y);
     } else {
       fmt::print("{}", text_of(*model, what));
     }
@@ -335,27 +387,43 @@ class Script final {
   std::vector<double> pictures_, complete_;
 };
 
-void load_state(App& app) {
+/// What the last window left: its size, and what it would have its successor do.
+struct State {
+  Size size;
+  std::vector<std::string> actions;
+};
+
+State read_state() {
+  State state;
   std::ifstream in(state_path());
-  for (std::string line; std::getline(in, line);) app.perform(line);
+  for (std::string line; std::getline(in, line);)
+    if (std::sscanf(line.c_str(), "size %dx%d", &state.size.width, &state.size.height) != 2)
+      state.actions.push_back(line);
+  constexpr int kLeast = 320, kMost = 16384;
+  const auto usable = [](int length) { return length >= kLeast && length <= kMost; };
+  if (!usable(state.size.width) || !usable(state.size.height)) state.size = {};
+  return state;
 }
 
-void save_state(const App& app) {
+void save_state(const App& app, Size size) {
   const fs::path path = state_path();
   if (path.empty()) return;
   std::error_code failure;
   fs::create_directories(path.parent_path(), failure);
-  std::ofstream(path) << app.state();
+  std::ofstream out(path);
+  if (size.width != 0) out << fmt::format("size {}x{}\n", size.width, size.height);
+  out << app.state();
 }
 
 }  // namespace
 
 Status run_window(session::Session& session, const WindowOptions& options) {
   Screen screen;
-  if (const Status opened = screen.open(options); !opened) return opened;
+  const State state = options.script.empty() ? read_state() : State{};
+  if (const Status opened = screen.open(options, state.size); !opened) return opened;
   EngineWorker worker(session, options.sources, options.analyst);
   App app(worker, options.title);
-  if (options.script.empty()) load_state(app);
+  for (const std::string& action : state.actions) app.perform(action);
   if (options.sources != nullptr)
     for (const char* panel : {"source", "variables"}) app.perform(fmt::format("open {}", panel));
   const auto shared = share_session(worker, "gdb");
@@ -382,7 +450,7 @@ Status run_window(session::Session& session, const WindowOptions& options) {
     screen.swap();
     if (const Uint32 took = SDL_GetTicks() - begin; took < kFrame) SDL_Delay(kFrame - took);
   }
-  save_state(app);
+  save_state(app, screen.size());
   return Done{};
 }
 

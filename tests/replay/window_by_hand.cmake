@@ -1,6 +1,6 @@
 # The window as a person uses it, with keys and a mouse through an X server; see guest.cmake.
 if(xtst_FOUND)
-  add_executable(window_by_hand_test guest_harness.cc window_by_hand_test.cc)
+  add_executable(window_by_hand_test guest_harness.cc window_arranged_test.cc window_by_hand_test.cc)
   target_link_libraries(window_by_hand_test PRIVATE hindsight_flags traces_store engine_port debugger_gdb
     tests_x_screen fmt::fmt GTest::gmock_main util)
   target_compile_definitions(window_by_hand_test PRIVATE HINDSIGHT_EXECUTABLE="$<TARGET_FILE:hindsight>"

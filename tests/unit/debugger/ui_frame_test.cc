@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "debugger/ui/actions.h"
@@ -13,6 +14,8 @@
 
 namespace hindsight::debugger::ui {
 namespace {
+
+using testing::HasSubstr;
 
 /// A session with a great many interrupts and device accesses.
 class BusySession final : public session::Session {
@@ -123,6 +126,26 @@ class UiFrame : public testing::Test {
     app.draw(fonts_, 1);
     ImGui::Render();
   }
+  /// The words of one frame, as if they had been copied.
+  std::string words(App& app) {
+    ImGui::GetIO().DeltaTime = 1.0F / 60;
+    ImGui::NewFrame();
+    ImGui::LogToClipboard();
+    app.draw(fonts_, 1);
+    ImGui::LogFinish();
+    ImGui::Render();
+    return ImGui::GetClipboardText();
+  }
+  /// What is said beside the mouse when it rests on what has that name.
+  std::string told_at(App& app, const std::string& name, double share = 0.5) {
+    const auto found = std::ranges::find(app.places(), name, &Place::name);
+    if (found == app.places().end()) return "nothing is called " + name;
+    const Place place = *found;
+    ImGui::GetIO().MousePos = {place.low.x + static_cast<float>(share) * (place.high.x - place.low.x),
+                               (place.low.y + place.high.y) / 2};
+    frame(app);
+    return words(app);
+  }
   static bool settle(const EngineWorker& worker) {
     for (int i = 0; i < 10'000; ++i) {
       if (worker.idle() && worker.status().settled) return true;
@@ -177,8 +200,89 @@ TEST_F(UiFrame, AnUnknownActionOrPanelOrRangeIsSaid) {
   EXPECT_EQ(app.trouble(), "no such action: fly");
   app.perform("open cellar");
   EXPECT_EQ(app.trouble(), "no such panel: cellar");
+  app.perform("close cellar");
+  EXPECT_EQ(app.trouble(), "no such panel: cellar");
+  app.perform("layout (row 0.5 [code] [cellar])");
+  EXPECT_EQ(app.trouble(), "no such panel: cellar");
+  app.perform("layout (row 0.5 [code] [memory code])");
+  EXPECT_EQ(app.trouble(), "code can be in one place only");
   app.perform("zoom 5..3");
   EXPECT_EQ(app.trouble(), "A..B with A below B was expected, found \"5..3\"");
+}
+
+TEST_F(UiFrame, WhatIsPointedAtTellsWhatItDoesAndItsKey) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  ASSERT_TRUE(settle(worker));
+  frame(app);
+
+  EXPECT_THAT(told_at(app, "step"), HasSubstr("Step (F10)"));
+  EXPECT_THAT(told_at(app, "reverse-continue"), HasSubstr("Run back to the last hit (Shift+F5)"));
+  EXPECT_THAT(told_at(app, "position"), HasSubstr("(Ctrl+G)"));
+  const std::string ruler = told_at(app, "timeline ruler");
+  EXPECT_THAT(ruler, HasSubstr(grouped(session.last().icount.value / 2) + "\ndrag to scrub"));
+  EXPECT_THAT(told_at(app, "timeline lanes"), HasSubstr("click goes there, drag selects, wheel zooms"));
+}
+
+TEST_F(UiFrame, PanelsWithNothingToShowSayWhatToDo) {
+  BusySession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  const auto shown = [&](const char* panel) {
+    app.perform(fmt::format("open {}", panel));
+    frame(app);
+    EXPECT_TRUE(settle(worker));
+    return words(app);
+  };
+  EXPECT_THAT(shown("source"), HasSubstr("--symbols FILE"));
+  EXPECT_THAT(shown("variables"), HasSubstr("--symbols FILE"));
+  EXPECT_THAT(shown("bookmarks"), HasSubstr("name this instant above"));
+  EXPECT_THAT(shown("bookmarks"), HasSubstr("F9 sets a breakpoint"));
+  EXPECT_THAT(shown("calls"), HasSubstr("press Count"));
+  EXPECT_THAT(shown("query"), HasSubstr("every access that wrote there"));
+}
+
+TEST_F(UiFrame, LanesThatAreWheeledOverAreZoomedAboutTheMouse) {
+  BusySession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  ASSERT_TRUE(settle(worker));
+  frame(app);
+  EXPECT_THAT(told_at(app, "timeline ruler", 0.25), HasSubstr("500,000,000\n"));
+  ImGui::GetIO().MouseWheel = 5;
+  frame(app);
+  // The instant under the mouse stays; others have come closer to it by 0.8 to the fifth.
+  EXPECT_THAT(told_at(app, "timeline ruler", 0.25), HasSubstr("500,000,000\n"));
+  EXPECT_THAT(told_at(app, "timeline ruler", 0.5), HasSubstr("663,8"));
+}
+
+TEST_F(UiFrame, WordsAreSeenAgainstEveryGround) {
+  const auto luminance = [](ImU32 colour) {
+    const auto part = [&](unsigned shift) {
+      const double c = static_cast<double>(colour >> shift & 0xFF) / 255;
+      return c <= 0.03928 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4);
+    };
+    return 0.2126 * part(IM_COL32_R_SHIFT) + 0.7152 * part(IM_COL32_G_SHIFT) +
+           0.0722 * part(IM_COL32_B_SHIFT);
+  };
+  // WCAG 2.1, 1.4.3: 4.5 for text, 3 for what is large or hardly matters.
+  const auto contrast = [&](ImU32 a, ImU32 b) {
+    const auto [low, high] = std::minmax({luminance(a), luminance(b)});
+    return (high + 0.05) / (low + 0.05);
+  };
+  for (const Theme* theme : {&dark_theme(), &light_theme()}) {
+    SCOPED_TRACE(theme->dark ? "dark" : "light");
+    for (const ImU32 ground :
+         {theme->panel, theme->background, theme->raised, theme->selection, theme->accent_soft})
+      EXPECT_GE(contrast(theme->text, ground), 4.5);
+    for (const ImU32 colour :
+         {theme->faint, theme->accent, theme->cursor, theme->changed, theme->typed, theme->bad,
+          theme->exceptions, theme->interrupts, theme->system_calls, theme->context_switches, theme->device,
+          theme->output, theme->input, theme->sample})
+      EXPECT_GE(contrast(colour, theme->panel), 4.5) << fmt::format("{:08x}", colour);
+    EXPECT_GE(contrast(theme->dim, theme->panel), 3);
+  }
 }
 
 TEST_F(UiFrame, ThemeAndLayoutComeBackFromTheirState) {
