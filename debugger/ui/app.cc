@@ -240,7 +240,11 @@ void App::draw(const Fonts& fonts, float scale) {
     styled_ = theme_;
     styled_scale_ = scale;
   }
-  if (shared_.view.empty()) shared_.view = {model_->first.icount.value, model_->last.icount.value};
+  // Where all is shown it stays all, while the machine is recorded.
+  const std::uint64_t first = model_->first.icount.value, last = model_->last.icount.value;
+  const Span history{first, std::max(last, first + 1)};
+  if (shared_.view.empty() || shared_.view == history_) shared_.view = history;
+  history_ = history;
   const Panes panes{*model_, status_, *theme_, fonts, shared_, perform_, scale};
   const ImVec2 display = ImGui::GetIO().DisplaySize;
   ImGui::SetNextWindowPos({0, 0});

@@ -29,6 +29,8 @@ class App final {
   [[nodiscard]] bool settling() const { return palette_open_ && palette_settles_ > 0; }
   [[nodiscard]] const Theme& theme() const { return *theme_; }
   [[nodiscard]] Layout& layout() { return layout_; }
+  /// What the timeline shows.
+  [[nodiscard]] const Span& view() const { return shared_.view; }
   /// What the last action of the window's own failed with; empty: it did not.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
   /// Where what can be clicked was drawn last.
@@ -77,6 +79,7 @@ class App final {
   std::string rested_on_;  ///< the panel whose tab the mouse is on
   double rested_since_ = 0;
   Shared shared_;
+  Span history_;  ///< all of it, in the last frame
   std::map<std::string, std::unique_ptr<Panel>, std::less<>> panels_;
   std::function<void(const std::string&)> perform_;
   std::string shown_;

@@ -16,6 +16,7 @@ namespace hindsight::debugger::ui {
 struct Span {
   std::uint64_t from = 0, to = 0;
   [[nodiscard]] bool empty() const { return to <= from; }
+  friend bool operator==(const Span&, const Span&) = default;
 };
 
 /// Where something was drawn that has a name: "tab code", "step", "timeline ruler".

@@ -285,6 +285,25 @@ TEST_F(UiFrame, WordsAreSeenAgainstEveryGround) {
   }
 }
 
+TEST_F(UiFrame, ATimelineThatShowsAllGrowsWithAMachineThatIsRecordedAndOneThatIsZoomedDoesNot) {
+  tests::FakeSession session({.growing = true});
+  EngineWorker worker(session);
+  App app(worker, "test");
+  const auto after = [&](const char* action) {
+    frame(app);
+    app.perform(action);
+    EXPECT_TRUE(settle(worker));
+    frame(app);
+    return app.view();
+  };
+
+  EXPECT_EQ(after("seek 100"), (Span{0, 100}));
+  EXPECT_EQ(after("seek 200"), (Span{0, 200}));
+  EXPECT_EQ(after("zoom 50..150"), (Span{50, 150}));
+  EXPECT_EQ(after("seek 300"), (Span{50, 150}));
+  EXPECT_EQ(after("zoom all"), (Span{0, 300}));
+}
+
 TEST_F(UiFrame, ThemeAndLayoutComeBackFromTheirState) {
   tests::FakeSession session;
   EngineWorker worker(session);
