@@ -166,7 +166,11 @@ void EngineWorker::deliver(std::uint64_t number, Result<Answer> answer) {
     if (answer)
       command.answer = std::move(*answer);
     else if (answer.failure().message == "interrupted")
-      command.answer = [line = command.line](ViewModel& model) { model.message = "cancelled: " + line; };
+      command.answer = [line = command.line](ViewModel& model) {
+        // Why the machine stands is not lost: its move may be what ended the question.
+        if (!model.message.empty()) model.message += "; ";
+        model.message += "cancelled: " + line;
+      };
     else
       command.answer = [message = answer.failure().message](ViewModel& model) {
         model.message = message;

@@ -179,6 +179,20 @@ TEST_F(UiInquiries, ALongQuestionIsCancelled) {
   EXPECT_FALSE(worker.model()->failed);
 }
 
+TEST_F(UiInquiries, WhyTheMachineStandsIsStillSaidWhenItsMoveEndedTheQuestion) {
+  analyst.endless = true;
+  worker.post("profile");
+  EXPECT_TRUE(wait_until([&] { return worker.status().asked == 0.25; }));
+  worker.post("continue");
+  EXPECT_TRUE(wait_until([&] { return worker.model()->answered == 2; }));
+  const std::string stopped = worker.model()->message;
+  analyst.interrupt();
+
+  EXPECT_TRUE(wait_until([&] { return worker.idle(); }));
+  EXPECT_EQ(worker.model()->message, stopped + "; cancelled: profile");
+  EXPECT_THAT(stopped, HasSubstr("the guest switched itself off"));
+}
+
 TEST_F(UiInquiries, MovesAndLooksGoOnWhileALongQuestionIsAsked) {
   analyst.endless = true;
   worker.post("profile");
