@@ -7,7 +7,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <string>
+#include <utility>
 
 #include "debugger/session/analyst.h"
 
