@@ -64,11 +64,11 @@ void App::draw_toolbar(const Panes& panes) {
   ImGui::PushFont(panes.fonts.text);
   ImGui::SetCursorPos({width - right, std::floor((height - ImGui::GetFrameHeight()) / 2)});
   if (framed_button(panes, "Actions", 84 * u)) perform("palette");
-  if (ImGui::IsItemHovered()) ImGui::SetTooltip("Find an action (Ctrl+P); F1 shows the keys");
+  if (ImGui::IsItemHovered()) tip(panes, "Find an action (Ctrl+P); F1 shows the keys");
   if (!narrow) {
     ImGui::SameLine();
     if (framed_button(panes, theme_->dark ? "Light" : "Dark", 72 * u)) perform("toggle-theme");
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Switch between light and dark (Ctrl+T)");
+    if (ImGui::IsItemHovered()) tip(panes, "Switch between light and dark (Ctrl+T)");
   }
   ImGui::PopFont();
 }
@@ -90,10 +90,7 @@ void App::draw_transport(const Panes& panes) {
     ImDrawList* list = ImGui::GetWindowDrawList();
     if (ImGui::IsItemHovered()) {
       list->AddRectFilled(low, high, panes.theme.raised, 4 * u);
-      ImGui::PushFont(panes.fonts.text);
-      ImGui::SetTooltip("%.*s (%.*s)", static_cast<int>(shown.title.size()), shown.title.data(),
-                        static_cast<int>(shown.keys.size()), shown.keys.data());
-      ImGui::PopFont();
+      tip(panes, fmt::format("{} ({})", shown.title, shown.keys));
     }
     draw_sign(list, shown.name, {(low.x + high.x) / 2, (low.y + high.y) / 2}, u,
               place < 4 ? panes.theme.accent : panes.theme.text);
@@ -123,11 +120,9 @@ void App::draw_place(const Panes& panes, float right) {
   ImGui::PopStyleColor();
   name_place(panes, "position");
   if (ImGui::IsItemHovered() && !ImGui::IsItemActive()) {
-    ImGui::PushFont(panes.fonts.text);
-    ImGui::SetTooltip(
+    tip(panes,
         "Where the machine stands, in instructions since power-on.\n"
-        "Type where to go: 123456, 37%%, begin, end, mark:NAME, event:N (Ctrl+G)");
-    ImGui::PopFont();
+        "Type where to go: 123456, 37%, begin, end, mark:NAME, event:N (Ctrl+G)");
   }
   float x = left + field + 16 * u;
   const float y = std::floor((height - ImGui::GetFontSize()) / 2);
@@ -194,7 +189,7 @@ void App::draw_message(const Panes& panes, ImVec2 low, ImVec2 high) {
                 words.c_str());
   list->PopClipRect();
   if (ImGui::CalcTextSize(words.c_str()).x > high.x - low.x && ImGui::IsMouseHoveringRect(low, high))
-    ImGui::SetTooltip("%s", words.c_str());
+    tip(panes, words);
 }
 
 void App::draw_palette(const Panes& panes) {
@@ -262,6 +257,7 @@ void App::palette_rows(const Panes& panes, bool enter) {
   std::ranges::stable_sort(rows, {}, [&](const Row& row) {
     return row.line.starts_with(first) ? 0 : lower(row.title).starts_with(wanted) ? 1 : 2;
   });
+  if (rows.empty()) say(panes, "no action has that in its name");
   palette_row_ = std::clamp(palette_row_, 0, std::max(0, static_cast<int>(rows.size()) - 1));
   if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_DownArrow))) ++palette_row_;
   if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_UpArrow)) && palette_row_ > 0) --palette_row_;

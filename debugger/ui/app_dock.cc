@@ -99,9 +99,10 @@ void App::draw_tabs(const Panes& panes, LayoutNode& leaf, ImVec2 at, ImVec2 size
     draw_tab(panes, leaf, i, {x, at.y}, {width, strip});
     x += width + gap;
   }
+  ImGui::PopID();
+  // Outside: a panel that moves elsewhere stays the same to ImGui, scrolled as it was.
   const std::string front = leaf.panels[leaf.active];
   draw_panel(panes, front, {at.x, at.y + strip}, {size.x, std::max(1.0F, size.y - strip)});
-  ImGui::PopID();
 }
 
 void App::draw_tab(const Panes& panes, const LayoutNode& leaf, std::size_t index, ImVec2 at, ImVec2 size) {
@@ -129,7 +130,7 @@ void App::draw_tab(const Panes& panes, const LayoutNode& leaf, std::size_t index
   if (!hovered && rested_on_ == panel) rested_on_.clear();
   if (hovered && rested_on_ != panel) rested_on_ = panel, rested_since_ = ImGui::GetTime();
   if (hovered && ImGui::GetTime() - rested_since_ > kRest && !ImGui::IsMouseDown(ImGuiMouseButton_Left))
-    ImGui::SetTooltip("drag it to another place; right click for more");
+    tip(panes, "drag it to another place; right click for more");
   tab_menu(panes, leaf, panel);
   const float text = ImGui::CalcTextSize(title.c_str()).x, pad = std::max(3 * u, (size.x - text) / 2);
   if (front) {
@@ -175,7 +176,7 @@ void App::draw_panel(const Panes& panes, const std::string& name, ImVec2 at, ImV
   ImGui::PushFont(panes.fonts.text);
   constexpr ImGuiWindowFlags kAlways = ImGuiWindowFlags_AlwaysUseWindowPadding;
   const bool fixed = name == "timeline" || name == "code" || name == "memory" || name == "console";
-  const bool wide = name == "stack" || name == "system";
+  const bool wide = name == "stack" || name == "system" || name == "walk";
   ImGui::BeginChild(name.c_str(), size, false,
                     kAlways | (fixed ? ImGuiWindowFlags_NoScrollbar : 0) |
                         (wide ? ImGuiWindowFlags_HorizontalScrollbar : 0));

@@ -8,6 +8,19 @@ void name_place(const Panes& panes, std::string name) {
   panes.shared.places.push_back({std::move(name), ImGui::GetItemRectMin(), ImGui::GetItemRectMax()});
 }
 
+void tip(const Panes& panes, const std::string& text) {
+  // Wherever it is asked for, it looks alike.
+  ImGui::PushFont(panes.fonts.text);
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {10 * panes.scale, 8 * panes.scale});
+  ImGui::BeginTooltip();
+  ImGui::PushTextWrapPos(600 * panes.scale);
+  ImGui::TextUnformatted(text.data(), text.data() + text.size());
+  ImGui::PopTextWrapPos();
+  ImGui::EndTooltip();
+  ImGui::PopStyleVar();
+  ImGui::PopFont();
+}
+
 void say(const Panes& panes, const char* text) {
   ImGui::PushStyleColor(ImGuiCol_Text, panes.theme.faint);
   ImGui::TextWrapped("%s", text);
@@ -33,7 +46,7 @@ bool remove_button(const Panes& panes, const char* what) {
   for (const float way : {-1.0F, 1.0F})
     list->AddLine({middle.x - arm, middle.y - way * arm}, {middle.x + arm, middle.y + way * arm}, colour,
                   1.5F * panes.scale);
-  if (hovered) ImGui::SetTooltip("%s", what);
+  if (hovered) tip(panes, what);
   return pressed;
 }
 

@@ -73,6 +73,12 @@ class Panel {
 
 /// Lets scripts know where the last item is.
 void name_place(const Panes& panes, std::string name);
+/// A table as wide as its columns, in a panel that scrolls where it is narrow.
+inline constexpr ImGuiTableFlags kWideTable = ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit |
+                                              ImGuiTableFlags_NoHostExtendX |
+                                              ImGuiTableFlags_NoKeepColumnsVisible;
+/// Words beside the mouse.
+void tip(const Panes& panes, const std::string& text);
 /// One line in the faint colour, for a panel that has nothing to show.
 void say(const Panes& panes, const char* text);
 /// A button that is seen to be one; ImGui's own have no ground here.

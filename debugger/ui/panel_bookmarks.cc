@@ -27,12 +27,13 @@ class BookmarksPanel final : public Panel {
     bool entered =
         ImGui::InputTextWithHint("##name", "name", name_, sizeof name_, ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::SameLine();
+    if (ImGui::GetContentRegionAvail().x < 180 * panes.scale) ImGui::NewLine();
     ImGui::SetNextItemWidth(-80 * panes.scale);
     entered |=
         ImGui::InputTextWithHint("##note", "note", note_, sizeof note_, ImGuiInputTextFlags_EnterReturnsTrue);
     ImGui::SameLine();
     entered |= framed_button(panes, "Mark");
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Mark this instant (Ctrl+B)");
+    if (ImGui::IsItemHovered()) tip(panes, "Mark this instant (Ctrl+B)");
     if (entered && *name_ != 0) {
       panes.perform(fmt::format("mark {} {}", name_, note_));
       *name_ = *note_ = 0;
@@ -53,7 +54,7 @@ class BookmarksPanel final : public Panel {
         if (remove_button(panes, "Remove")) panes.perform("unmark " + mark.name);
         ImGui::TableNextColumn();
         coloured(panes.theme.text, mark.note);
-        if (ImGui::IsItemHovered() && !mark.note.empty()) ImGui::SetTooltip("%s", mark.note.c_str());
+        if (ImGui::IsItemHovered() && !mark.note.empty()) tip(panes, mark.note);
         ImGui::PopID();
       }
       ImGui::EndTable();

@@ -97,10 +97,12 @@ class CodePanel final : public Panel {
     const bool new_code = arranged_ != &code;
     arranged_ = &code;
     keep_ = panes.model.code;
-    if (!new_code) return;
+    const float view = ImGui::GetWindowHeight();
+    if (!new_code && view == view_) return;
+    view_ = view;
     const auto line = code.line_at(code.wanted);
     if (!line) return;
-    const float y = y_of_[*line], view = ImGui::GetWindowHeight();
+    const float y = y_of_[*line];
     const bool same = code.lines.front().address == begin_;
     begin_ = code.lines.front().address;
     // A step inside what is seen does not move it.
@@ -159,7 +161,7 @@ class CodePanel final : public Panel {
     ImGui::InvisibleButton("line", {width, line_height_});
     const std::string address = fmt::format("0x{:x}", line.address.value);
     const bool margin_hovered = ImGui::GetIO().MousePos.x < at.x + margin(panes);
-    if (ImGui::IsItemHovered() && margin_hovered) ImGui::SetTooltip("breakpoint (F9 at the pc)");
+    if (ImGui::IsItemHovered() && margin_hovered) tip(panes, "breakpoint (F9 at the pc)");
     if (ImGui::IsItemClicked() && margin_hovered) panes.perform("break " + address);
     if (ImGui::IsItemHovered() && ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left) && line.target)
       panes.perform(fmt::format("code 0x{:x}", line.target->value));
@@ -226,7 +228,7 @@ class CodePanel final : public Panel {
   const CodeModel* arranged_ = nullptr;
   std::shared_ptr<const CodeModel> keep_;  ///< so that no other model takes its address
   GuestVirt begin_{};
-  float line_height_ = 0, height_ = 0;
+  float line_height_ = 0, height_ = 0, view_ = 0;
 };
 
 }  // namespace

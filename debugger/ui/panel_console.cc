@@ -31,10 +31,12 @@ class ConsolePanel final : public Panel {
     while (clipper.Step())
       for (int i = clipper.DisplayStart; i < clipper.DisplayEnd; ++i)
         draw_line(panes, console, static_cast<std::size_t>(i), shown);
-    if (shown != shown_) {
+    if (shown != shown_ || ImGui::GetWindowHeight() != height_) {
       shown_ = shown;
-      const float y = static_cast<float>(console.line_of(shown)) * ImGui::GetTextLineHeightWithSpacing();
-      ImGui::SetScrollY(std::max(0.0F, y - ImGui::GetWindowHeight() * 0.75F));
+      height_ = ImGui::GetWindowHeight();
+      const float line = ImGui::GetTextLineHeightWithSpacing();
+      const float y = static_cast<float>(console.line_of(shown)) * line;
+      ImGui::SetScrollY(std::max(0.0F, y - std::min(height_ * 0.75F, height_ - 2.5F * line)));
     }
     ImGui::PopFont();
     ImGui::EndChild();
@@ -68,13 +70,14 @@ class ConsolePanel final : public Panel {
         "line", {std::max(advance * static_cast<float>(end - begin), ImGui::GetContentRegionAvail().x),
                  ImGui::GetTextLineHeight()});
     if (end > begin && ImGui::IsItemHovered()) {
-      ImGui::SetTooltip("printed at %s; click goes there", grouped(console.icount(begin)).c_str());
+      tip(panes, fmt::format("printed at {}; click goes there", grouped(console.icount(begin))));
       if (ImGui::IsItemClicked()) panes.perform(fmt::format("seek {}", console.icount(begin)));
     }
     ImGui::PopID();
   }
 
   std::size_t shown_ = ~std::size_t{0};
+  float height_ = 0;
 };
 
 }  // namespace

@@ -139,10 +139,10 @@ class DiffPanel final : public Panel {
   }
 
   /// Values that are long, such as runs of data, are cut; the tooltip has more of them.
-  static void value(const std::string& text, ImU32 colour) {
+  static void value(const Panes& panes, const std::string& text, ImU32 colour) {
     constexpr std::size_t kMost = 36;
     coloured(colour, text.size() > kMost ? text.substr(0, kMost) + "…" : text);
-    if (text.size() > kMost && ImGui::IsItemHovered()) ImGui::SetTooltip("%s", text.substr(0, 1000).c_str());
+    if (text.size() > kMost && ImGui::IsItemHovered()) tip(panes, text.substr(0, 1000));
   }
 
   static void fields(const Panes& panes, const char* name, const std::vector<session::FieldDifference>& all,
@@ -157,9 +157,9 @@ class DiffPanel final : public Panel {
         coloured(panes.theme.faint,
                  with_part ? fmt::format("{}.{}", field.part, field.path) : fmt::format("{:<9}", field.path));
         ImGui::TableNextColumn();
-        value(field.a, panes.theme.text);
+        value(panes, field.a, panes.theme.text);
         ImGui::TableNextColumn();
-        value(field.b, panes.theme.changed);
+        value(panes, field.b, panes.theme.changed);
       }
     ImGui::EndTable();
   }
@@ -174,14 +174,14 @@ class DiffPanel final : public Panel {
         ImGui::TableNextColumn();
         ImGui::PushID(i);
         const std::string at = bytes.linear ? fmt::format("{:016x}", bytes.linear->value)
-                                            : fmt::format("phys {:011x}", bytes.at.value);
+                                            : fmt::format("phys {:012x}", bytes.at.value);
         if (ImGui::Selectable(at.c_str(), false, ImGuiSelectableFlags_SpanAllColumns) && bytes.linear) {
           panes.perform(fmt::format("memory 0x{:x}", bytes.linear->value));
           panes.perform("open memory");
         }
         ImGui::PopID();
         ImGui::TableNextColumn();
-        value(bytes.name, panes.theme.accent);
+        value(panes, bytes.name, panes.theme.accent);
         ImGui::TableNextColumn();
         coloured(panes.theme.text, hex(bytes.a));
         ImGui::TableNextColumn();

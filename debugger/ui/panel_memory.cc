@@ -156,11 +156,11 @@ class MemoryPanel final : public Panel {
                          ImGui::GetWindowHeight() - ImGui::GetFrameHeight() - 14 * panes.scale});
     if (framed_button(panes, narrow ? "Last" : "Last write", width))
       panes.perform(fmt::format("last-write 0x{:x}", address));
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Go back to what wrote the picked byte (Ctrl+W)");
+    if (ImGui::IsItemHovered()) tip(panes, "Go back to what wrote the picked byte (Ctrl+W)");
     ImGui::SameLine(0, 6 * panes.scale);
     if (framed_button(panes, narrow ? "Next" : "Next write", width))
       panes.perform(fmt::format("next-write 0x{:x}", address));
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("Go on to what writes it next (Ctrl+Shift+W)");
+    if (ImGui::IsItemHovered()) tip(panes, "Go on to what writes it next (Ctrl+Shift+W)");
     ImGui::PopFont();
   }
 

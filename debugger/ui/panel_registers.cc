@@ -55,7 +55,7 @@ class RegistersPanel final : public Panel {
     if (ImGui::IsItemHovered()) {
       std::string text = fmt::format("{} = {}", info.name, all.now[index][0]);
       if (changed) text += "\nbefore: " + hex_of(info, all.before[index]);
-      ImGui::SetTooltip("%s\nclick shows it as memory", text.c_str());
+      tip(panes, text + (info.bits == 64 ? "\nclick shows what it points to" : ""));
       if (ImGui::IsMouseClicked(ImGuiMouseButton_Left) && info.bits == 64)
         panes.perform(fmt::format("memory 0x{:x}", all.now[index][0]));
     }
@@ -83,9 +83,8 @@ class RegistersPanel final : public Panel {
       any = true;
       coloured(changed ? panes.theme.changed : value != 0 ? panes.theme.text : panes.theme.dim, text);
       if (ImGui::IsItemHovered())
-        ImGui::SetTooltip("%.*s, bit %u of %.*s: %s", static_cast<int>(flag.meaning.size()),
-                          flag.meaning.data(), flag.bit, static_cast<int>(name.size()), name.data(),
-                          value != 0 ? "set" : "clear");
+        tip(panes,
+            fmt::format("{}, bit {} of {}: {}", flag.meaning, flag.bit, name, value != 0 ? "set" : "clear"));
     }
   }
 

@@ -56,14 +56,14 @@ class SourcePanel final : public Panel {
       }
       ImGui::EndCombo();
     }
-    if (source.text && ImGui::IsItemHovered()) ImGui::SetTooltip("%s", source.text->file.c_str());
+    if (source.text && ImGui::IsItemHovered()) tip(panes, source.text->file);
     ImGui::PopFont();
     ImGui::SameLine();
     if (framed_button(panes, "< line")) panes.perform("back-line");
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("back to where the last line began (Shift+F11)");
+    if (ImGui::IsItemHovered()) tip(panes, "back to where the last line began (Shift+F11)");
     ImGui::SameLine();
     if (framed_button(panes, "line >")) panes.perform("step-line");
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("on to the next line (F11)");
+    if (ImGui::IsItemHovered()) tip(panes, "on to the next line (F11)");
     if (!source.text) return;
     ImGui::SameLine();
     const std::string& path = source.text->path.empty() ? source.text->file : source.text->path;
@@ -123,8 +123,9 @@ class SourcePanel final : public Panel {
   }
 
   void follow(const SourceModel& source) {
-    if (line_ == source.line()) return;
     const float view = ImGui::GetWindowHeight();
+    if (line_ == source.line() && view == view_) return;
+    view_ = view;
     const float y = static_cast<float>(source.line()) * line_height_;
     const bool far = line_ == 0 || y < ImGui::GetScrollY() + 2 * line_height_ ||
                      y > ImGui::GetScrollY() + view - 3 * line_height_;
@@ -197,7 +198,7 @@ class SourcePanel final : public Panel {
     ImGui::InvisibleButton("line", {width, line_height_});
     const bool hovered = ImGui::IsItemHovered() && ImGui::GetIO().MousePos.x < at.x + margin(panes);
     const std::string place = fmt::format("{}:{}", prepared_->file, number);
-    if (hovered) ImGui::SetTooltip("breakpoint at line %u", number);
+    if (hovered) tip(panes, fmt::format("breakpoint at line {}", number));
     if (ImGui::IsItemClicked() && hovered) panes.perform("break " + place);
     if (ImGui::BeginPopupContextItem("menu")) {
       ImGui::PushFont(panes.fonts.text);
@@ -215,7 +216,7 @@ class SourcePanel final : public Panel {
 
   std::shared_ptr<const session::SourceText> prepared_;
   std::vector<bool> in_comment_, has_code_;
-  float longest_ = 0, line_height_ = 0, advance_ = 0;
+  float longest_ = 0, line_height_ = 0, advance_ = 0, view_ = 0;
   unsigned line_ = 0;
 };
 

@@ -3,10 +3,6 @@
 namespace hindsight::debugger::ui {
 namespace {
 
-// As wide as its columns: a narrow panel scrolls.
-constexpr ImGuiTableFlags kFlags =
-    ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_NoHostExtendX;
-
 class StackPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
@@ -14,7 +10,7 @@ class StackPanel final : public Panel {
     if (!panes.model.stack) return say(panes, "unwinding …");
     if (!panes.model.stack->trouble.empty()) return say(panes, panes.model.stack->trouble.c_str());
     ImGui::PushFont(panes.fonts.mono);
-    if (ImGui::BeginTable("frames", 3, kFlags)) {
+    if (ImGui::BeginTable("frames", 3, kWideTable)) {
       int index = 0;
       for (const session::FrameInfo& frame : panes.model.stack->all) {
         ImGui::TableNextColumn();
@@ -26,8 +22,9 @@ class StackPanel final : public Panel {
           panes.perform(fmt::format("code 0x{:x}", frame.pc.value));
         ImGui::PopStyleColor();
         if (ImGui::IsItemHovered())
-          ImGui::SetTooltip("%016lx%s%s\nclick shows the code", static_cast<unsigned long>(frame.pc.value),
-                            frame.interrupted ? ", interrupted here" : "", frame.guessed ? ", guessed" : "");
+          tip(panes,
+              fmt::format("{:016x}{}{}\nclick shows the code", frame.pc.value,
+                          frame.interrupted ? ", interrupted here" : "", frame.guessed ? ", guessed" : ""));
         ImGui::PopID();
         ImGui::TableNextColumn();
         coloured(frame.interrupted ? panes.theme.interrupts : panes.theme.faint,
@@ -42,7 +39,7 @@ class StackPanel final : public Panel {
   /// Debug information tells of inlined calls and lines as well.
   static void draw_lines(const Panes& panes, const SourceModel& source) {
     ImGui::PushFont(panes.fonts.mono);
-    if (ImGui::BeginTable("lines", 3, kFlags)) {
+    if (ImGui::BeginTable("lines", 3, kWideTable)) {
       for (std::size_t i = 0; i < source.frames.size(); ++i) {
         const session::SourceFrame& frame = source.frames[i];
         const bool shown = i == source.shown;
@@ -55,11 +52,10 @@ class StackPanel final : public Panel {
           panes.perform(fmt::format("frame {}", i));
         ImGui::PopStyleColor();
         if (ImGui::IsItemHovered())
-          ImGui::SetTooltip("%016lx%s%s%s\nclick shows its source, code and variables",
-                            static_cast<unsigned long>(frame.pc.value),
-                            frame.inlined ? ", inlined into its caller" : "",
-                            frame.interrupted ? ", interrupted here" : "",
-                            frame.place ? ("\n" + frame.place->file).c_str() : "");
+          tip(panes, fmt::format("{:016x}{}{}{}\nclick shows its source, code and variables", frame.pc.value,
+                                 frame.inlined ? ", inlined into its caller" : "",
+                                 frame.interrupted ? ", interrupted here" : "",
+                                 frame.place ? "\n" + frame.place->file : ""));
         ImGui::PopID();
         ImGui::TableNextColumn();
         coloured(frame.interrupted ? panes.theme.interrupts : panes.theme.faint, where(frame));

@@ -14,10 +14,6 @@ class SystemPanel final : public Panel {
   }
 
  private:
-  // As wide as their columns: a narrow panel scrolls.
-  static constexpr ImGuiTableFlags kFlags =
-      ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_NoHostExtendX;
-
   static void title(const Panes& panes, const char* text) {
     ImGui::PushFont(panes.fonts.strong);
     ImGui::TextUnformatted(text);
@@ -27,7 +23,7 @@ class SystemPanel final : public Panel {
   static void descriptors(const Panes& panes, const SystemModel& system) {
     title(panes, "Global descriptor table");
     if (system.gdt.empty()) return say(panes, "empty");
-    if (!ImGui::BeginTable("gdt", 5, kFlags)) return;
+    if (!ImGui::BeginTable("gdt", 5, kWideTable)) return;
     for (const char* name : {"selector", "kind", "DPL", "base", "limit"}) ImGui::TableSetupColumn(name);
     ImGui::TableHeadersRow();
     for (const DescriptorRow& row : system.gdt) {
@@ -49,7 +45,7 @@ class SystemPanel final : public Panel {
   static void gates(const Panes& panes, const SystemModel& system) {
     title(panes, "Interrupt descriptor table");
     if (system.idt.empty()) return say(panes, "empty, or not in 64-bit mode");
-    if (!ImGui::BeginTable("idt", 5, kFlags)) return;
+    if (!ImGui::BeginTable("idt", 5, kWideTable)) return;
     for (const char* name : {"vector", "handler", "DPL", "IST", "kind"}) ImGui::TableSetupColumn(name);
     ImGui::TableHeadersRow();
     ImGuiListClipper clipper;

@@ -58,7 +58,9 @@ class TimelinePanel final : public Panel {
     // Where not all rows have room none is cut in two.
     const float room = std::max(1.0F, size.y - ruler - overview - 6 * unit);
     const bool all = static_cast<float>(rows_.size()) * row_height_ < room;
-    const float whole = all ? room : std::max(1.0F, std::floor(room / row_height_)) * row_height_;
+    const float count = std::max(1.0F, std::floor(room / row_height_));
+    if (!all) row_height_ = std::max(row_height_, std::floor(room / count));
+    const float whole = all ? room : count * row_height_;
     ImGui::BeginChild("lanes", {size.x, std::min(room, whole)}, false, ImGuiWindowFlags_NoScrollWithMouse);
     draw_lanes(panes);
     ImGui::EndChild();
@@ -115,8 +117,7 @@ class TimelinePanel final : public Panel {
       scrubbed_ = to;
     }
     if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
-      ImGui::SetTooltip("%s\ndrag to scrub, wheel zooms",
-                        grouped(icount_at(ImGui::GetIO().MousePos.x)).c_str());
+      tip(panes, grouped(icount_at(ImGui::GetIO().MousePos.x)) + "\ndrag to scrub, wheel zooms");
     wheel(panes, ImGui::IsItemHovered());
     const std::uint64_t step = tick_step(view_.to - view_.from, strip_width_ / (110 * panes.scale));
     ImGui::PushFont(panes.fonts.mono);
@@ -241,9 +242,13 @@ class TimelinePanel final : public Panel {
     for (const session::MarkInfo* mark : marks) {
       const float x = x_of(mark->at.icount.value), r = 4 * panes.scale;
       list->AddTriangleFilled({x - r, y + 2}, {x + r, y + 2}, {x, y + 2 + 2 * r}, panes.theme.cursor);
-      if (x < free) continue;
-      list->AddText({x + r + 3, y}, panes.theme.cursor, mark->name.c_str());
-      free = x + 2 * r + 6 + ImGui::CalcTextSize(mark->name.c_str()).x;
+      // Beside the sign, at its left where the strip ends.
+      const float width = ImGui::CalcTextSize(mark->name.c_str()).x;
+      const bool right = x + r + 3 + width <= strip_x_ + strip_width_;
+      const float left = right ? x + r + 3 : x - r - 3 - width;
+      if (left < free) continue;
+      list->AddText({left, y}, panes.theme.cursor, mark->name.c_str());
+      free = x + 2 * r + 6 + width;
     }
   }
 
@@ -335,7 +340,7 @@ class TimelinePanel final : public Panel {
         if (mark.at.icount.value == place)
           text += "\n" + mark.name + (mark.note.empty() ? "" : ": " + mark.note);
     }
-    ImGui::SetTooltip("%s\nclick goes there, drag selects, wheel zooms", text.c_str());
+    tip(panes, text + "\nclick goes there, drag selects, wheel zooms");
   }
 
   /// The whole trace, and which part of it is shown; dragging moves that.
@@ -350,7 +355,7 @@ class TimelinePanel final : public Panel {
     ImGui::InvisibleButton("overview", {strip_width_, height});
     name_place(panes, "timeline overview");
     if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
-      ImGui::SetTooltip("the whole trace, and the part of it that is shown\ndrag moves along it");
+      tip(panes, "the whole trace, and the part of it that is shown\ndrag moves along it");
     if (ImGui::IsItemActive()) {
       const double share =
           std::clamp(static_cast<double>(ImGui::GetIO().MousePos.x - at.x) / strip_width_, 0.0, 1.0);

@@ -102,7 +102,7 @@ class VariablesPanel final : public Panel {
     const std::string text = fmt::format("{} {} = {}{}{}", row.type, row.name, row.value,
                                          row.changed ? "\nbefore: " + row.before : "",
                                          address ? "\nclick shows it as memory" : "");
-    ImGui::SetTooltip("%s", text.c_str());
+    tip(panes, text);
     if (address && ImGui::IsMouseClicked(ImGuiMouseButton_Left))
       panes.perform("memory " + row.value.substr(0, row.value.find(' ')));
   }

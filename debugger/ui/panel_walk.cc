@@ -51,7 +51,7 @@ class WalkPanel final : public Panel {
  private:
   static void draw_entries(const Panes& panes, const WalkModel& walk) {
     if (walk.entries.empty()) return say(panes, "paging is off");
-    if (!ImGui::BeginTable("entries", 4, ImGuiTableFlags_RowBg | ImGuiTableFlags_SizingFixedFit)) return;
+    if (!ImGui::BeginTable("entries", 4, kWideTable)) return;
     for (const char* title : {"level", "entry at", "value", "meaning"}) ImGui::TableSetupColumn(title);
     ImGui::TableHeadersRow();
     for (const session::TableEntry& entry : walk.entries) {
