@@ -63,7 +63,7 @@ Result<WindowSize> read_window_size(const std::string& text) {
 }
 
 Status show_window(session::Session& session, const DebugOptions& options, const std::string& trace,
-                   session::Analyst& analyst) {
+                   session::Analyst& analyst, bool live) {
   const auto sources = open_sources(session, options.source);
   if (!sources) return sources.failure();
   const auto size = read_window_size(options.size);
@@ -75,6 +75,7 @@ Status show_window(session::Session& session, const DebugOptions& options, const
   window.title = std::filesystem::path(trace).filename().string();
   window.script = options.script;
   window.headless = options.headless;
+  window.live = live;
   window.scale = options.scale;
   if (!options.gdb.empty()) {
     // A client that vanishes in the middle of an answer is no reason to end.
@@ -93,7 +94,7 @@ int debug_command(const DebugOptions& options) {
   const Look look = look_into(options.look);
   if (!look) return look.code;
   const auto analyst = make_analyst(options.look.trace, options.look.engine, {.jobs = options.look.jobs});
-  const Status shown = show_window(*look.session, options, options.look.trace, *analyst);
+  const Status shown = show_window(*look.session, options, options.look.trace, *analyst, false);
   return shown ? kOk : complain(shown.failure());
 }
 

@@ -18,7 +18,7 @@ Outcome record_in_window(LiveRecording& recording, LiveHost& host, const RunOpti
     // The terminal's way out stops the machine; its recording ends with the window.
     quit = [&] { session->interrupt(); };
     greet(host, "recording to " + options.trace);
-    shown = show_window(*session, *options.window, options.trace, recorded.analyst());
+    shown = show_window(*session, *options.window, options.trace, recorded.analyst(), true);
     quit = {};
   }
   const auto result = recorded.finish();

@@ -39,8 +39,8 @@ bool is_pressed(std::string_view keys) {
 
 }  // namespace
 
-App::App(EngineWorker& worker, std::string title)
-    : worker_(worker), title_(std::move(title)), model_(worker.model()), theme_(&dark_theme()) {
+App::App(EngineWorker& worker, std::string title, bool live)
+    : worker_(worker), title_(std::move(title)), live_(live), model_(worker.model()), theme_(&dark_theme()) {
   panels_["timeline"] = make_timeline_panel();
   panels_["code"] = make_code_panel();
   panels_["source"] = make_source_panel();

@@ -17,7 +17,8 @@ namespace hindsight::debugger::ui {
 
 class App final {
  public:
-  App(EngineWorker& worker, std::string title);
+  /// `live`: the machine is being recorded.
+  App(EngineWorker& worker, std::string title, bool live = false);
 
   /// Carries out a line such as "seek 37%" or "open console"; see actions.h.
   void perform(const std::string& line);
@@ -33,6 +34,8 @@ class App final {
   [[nodiscard]] const Span& view() const { return shared_.view; }
   /// What the last action of the window's own failed with; empty: it did not.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
+  /// What the status bar says when there is nothing else to say: what one can do.
+  [[nodiscard]] std::string idle_hint() const;
   /// Where what can be clicked was drawn last.
   [[nodiscard]] const std::vector<Place>& places() const { return shared_.places; }
   /// The theme and the layout, as lines that perform() takes.
@@ -67,6 +70,7 @@ class App final {
 
   EngineWorker& worker_;
   const std::string title_;
+  const bool live_;
   std::shared_ptr<const ViewModel> model_;
   WorkerStatus status_;
   const Theme* theme_;

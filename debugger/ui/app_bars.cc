@@ -147,10 +147,12 @@ void App::draw_status(const Panes& panes, float height) {
   ImGui::PushFont(panes.fonts.text);
   const float text_y = y + std::floor((height - ImGui::GetFontSize()) / 2);
   float x = 12 * u;
+  const auto said = [&](const std::string& what) {
+    list->AddText({x, text_y}, panes.theme.accent, what.c_str());
+    x += ImGui::CalcTextSize(what.c_str()).x + 12 * u;
+  };
   const auto under_way = [&](const std::string& what, double share) {
-    const std::string doing = fmt::format("{} …  (Esc cancels)", what);
-    list->AddText({x, text_y}, panes.theme.accent, doing.c_str());
-    x += ImGui::CalcTextSize(doing.c_str()).x + 12 * u;
+    said(fmt::format("{} …  (Esc cancels)", what));
     const float bar = 160 * u, middle = y + height / 2,
                 done = static_cast<float>(std::clamp(share, 0.02, 1.0));
     list->AddRectFilled({x, middle - 3 * u}, {x + bar, middle + 3 * u}, panes.theme.raised, 3 * u);
@@ -159,7 +161,11 @@ void App::draw_status(const Panes& panes, float height) {
   };
   // What is done at once would only flicker.
   const bool slow = status_.busy && status_.seconds > 0.15;
-  if (slow)
+  // Nobody knows how far a machine is that makes its history.
+  const bool runs = live_ && status_.doing == "continue" && model_->now == model_->last;
+  if (slow && runs)
+    said("the machine runs …  (Esc stops it)");
+  else if (slow)
     under_way(status_.waiting == 0 ? status_.doing
                                    : fmt::format("{}, then {} more", status_.doing, status_.waiting),
               status_.progress);
@@ -173,12 +179,17 @@ void App::draw_status(const Panes& panes, float height) {
   ImGui::PopFont();
 }
 
+std::string App::idle_hint() const {
+  return fmt::format("{}Ctrl+P finds every action, F1 shows the keys",
+                     live_ && model_->now == model_->last ? "F5 lets the machine run, Esc stops it; " : "");
+}
+
 /// What the last action led to, or what can be done.
 void App::draw_message(const Panes& panes, ImVec2 low, ImVec2 high) {
   const bool failed = !trouble_.empty() || model_->failed;
   std::string words = !trouble_.empty() ? trouble_ : model_->message;
   const bool idle = words.empty() && status_.asking.empty();
-  if (idle) words = "Ctrl+P finds every action, F1 shows the keys";
+  if (idle) words = idle_hint();
   const float text_y = low.y + std::floor((high.y - low.y - ImGui::GetFontSize()) / 2);
   ImDrawList* list = ImGui::GetWindowDrawList();
   list->PushClipRect(low, {std::max(low.x, high.x), high.y}, true);

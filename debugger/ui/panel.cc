@@ -12,11 +12,14 @@ void tip(const Panes& panes, const std::string& text) {
   // Wherever it is asked for, it looks alike.
   ImGui::PushFont(panes.fonts.text);
   ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {10 * panes.scale, 8 * panes.scale});
+  ImGui::PushStyleColor(ImGuiCol_PopupBg, panes.theme.raised);
+  ImGui::PushStyleColor(ImGuiCol_Border, panes.theme.dim);
   ImGui::BeginTooltip();
   ImGui::PushTextWrapPos(600 * panes.scale);
   ImGui::TextUnformatted(text.data(), text.data() + text.size());
   ImGui::PopTextWrapPos();
   ImGui::EndTooltip();
+  ImGui::PopStyleColor(2);
   ImGui::PopStyleVar();
   ImGui::PopFont();
 }

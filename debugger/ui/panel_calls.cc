@@ -13,6 +13,8 @@ class CallsPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
     controls(panes);
+    if (panes.status.asking.starts_with("profile"))
+      return say(panes, fmt::format("counting: {:.0f} %", panes.status.asked * 100).c_str());
     if (!panes.model.profile)
       return say(panes,
                  "counts every instruction in a stretch of the timeline, and who called whom: drag in the "

@@ -22,6 +22,8 @@ class DiffPanel final : public Panel {
  public:
   void draw(const Panes& panes) override {
     controls(panes);
+    if (panes.status.asking.starts_with("diff"))
+      return say(panes, fmt::format("comparing: {:.0f} %", panes.status.asked * 100).c_str());
     if (!panes.model.diff)
       return say(panes,
                  "compares registers, devices, memory, console and events of another instant with this one, "

@@ -26,6 +26,9 @@ class QueryPanel final : public Panel {
   void draw(const Panes& panes) override {
     follow(panes);
     ask(panes);
+    // What was answered before is no answer to this.
+    if (panes.status.asking.starts_with("query"))
+      return say(panes, fmt::format("searching: {:.0f} %", panes.status.asked * 100).c_str());
     if (!panes.model.answers) return say(panes, kKinds[kind_].about);
     const session::Answers& answers = *panes.model.answers;
     coloured(panes.theme.faint, fmt::format("{} {} in {} .. {}: {}{}", answers.asked.kind,

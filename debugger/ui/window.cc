@@ -422,7 +422,7 @@ Status run_window(session::Session& session, const WindowOptions& options) {
   const State state = options.script.empty() ? read_state() : State{};
   if (const Status opened = screen.open(options, state.size); !opened) return opened;
   EngineWorker worker(session, options.sources, options.analyst);
-  App app(worker, options.title);
+  App app(worker, options.title, options.live);
   for (const std::string& action : state.actions) app.perform(action);
   if (options.sources != nullptr)
     for (const char* panel : {"source", "variables"}) app.perform(fmt::format("open {}", panel));

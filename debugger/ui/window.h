@@ -18,8 +18,9 @@ struct WindowOptions {
   // May be nullptr; outlive the call. Without an analyst questions over all of history are refused.
   session::Sources* sources = nullptr;
   session::Analyst* analyst = nullptr;
-  std::string script;         ///< a file of actions, one a line; not empty: carry them out and end
-  bool headless = false;      ///< nobody looks: no window is mapped, no state is kept
+  std::string script;     ///< a file of actions, one a line; not empty: carry them out and end
+  bool live = false;      ///< the machine is being recorded: a move past the end of history lets it run on
+  bool headless = false;  ///< nobody looks: no window is mapped, no state is kept
   int width = 0, height = 0;  ///< 0: as it was left the last time, else as suits the display
   float scale = 0;            ///< 0: as the display says
   /// Given the session to be shared with somebody else, on a thread of its own; what it returns is destroyed

@@ -15,7 +15,9 @@
 namespace hindsight::debugger::ui {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 /// A session with a great many interrupts and device accesses.
 class BusySession final : public session::Session {
@@ -241,6 +243,22 @@ TEST_F(UiFrame, PanelsWithNothingToShowSayWhatToDo) {
   EXPECT_THAT(shown("bookmarks"), HasSubstr("F9 sets a breakpoint"));
   EXPECT_THAT(shown("calls"), HasSubstr("press Count"));
   EXPECT_THAT(shown("query"), HasSubstr("every access that wrote there"));
+}
+
+TEST_F(UiFrame, AMachineThatIsRecordedSaysHowItIsLetRun) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App past(worker, "test"), live(worker, "test", true);
+  past.perform("seek end");
+  ASSERT_TRUE(settle(worker));
+  frame(past);
+  EXPECT_THAT(past.idle_hint(), AllOf(HasSubstr("Ctrl+P"), Not(HasSubstr("F5"))));
+  frame(live);
+  EXPECT_THAT(live.idle_hint(), AllOf(HasSubstr("Ctrl+P"), HasSubstr("F5 lets the machine run")));
+  live.perform("seek begin");
+  ASSERT_TRUE(settle(worker));
+  frame(live);
+  EXPECT_THAT(live.idle_hint(), Not(HasSubstr("F5")));
 }
 
 TEST_F(UiFrame, LanesThatAreWheeledOverAreZoomedAboutTheMouse) {
