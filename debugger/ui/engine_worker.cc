@@ -58,8 +58,10 @@ EngineWorker::~EngineWorker() {
     queue_.clear();
   }
   wake_.notify_one();
-  // An interruption that comes just before a move begins is lost: the next one is not.
   cancel();
+  // An interruption that comes just before a move begins is lost: the next one is not.
+  for (std::unique_lock lock(mutex_); !ended_; called_.wait_for(lock, std::chrono::milliseconds(10)))
+    session_.interrupt();
   thread_.join();
   session_.on_progress({});
 }
@@ -85,10 +87,7 @@ void EngineWorker::post(std::string line) {
     }
     ++posted_;
     // With the queue locked: an interruption that came later would end the command itself.
-    if (gives_way(line, name)) {
-      interrupting_ = true;
-      session_.interrupt();
-    }
+    if (gives_way(line, name)) end_move();
     queue_.push_back({std::move(line), std::move(name), std::move(rest)});
   }
   wake_.notify_one();
@@ -98,7 +97,7 @@ void EngineWorker::call(const std::string& name, Effect effect,
                         const std::function<void(session::Session&)>& what) {
   Call call{effect, what};
   std::unique_lock lock(mutex_);
-  if (interruptible_) session_.interrupt();
+  if (interruptible_) end_move();
   queue_.push_back({name, {}, {}, &call});
   wake_.notify_one();
   called_.wait(lock, [&] { return call.done; });
@@ -130,6 +129,11 @@ void EngineWorker::cancel() {
   }
   interrupt();
   asker_.cancel();
+}
+
+void EngineWorker::end_move() {
+  interrupting_ = true;
+  session_.interrupt();
 }
 
 void EngineWorker::interrupt() {
@@ -177,7 +181,7 @@ void EngineWorker::deliver(std::uint64_t number, Result<Answer> answer) {
         model.failed = true;
       };
     queue_.push_back(std::move(command));
-    if (interruptible_) session_.interrupt();
+    if (interruptible_) end_move();
   }
   wake_.notify_one();
 }
@@ -225,7 +229,11 @@ void EngineWorker::run() {
       if (!slow) status_.busy = false;
       status_.settled = !more && !slow && queue_.empty();
       if (!more && !slow) wake_.wait(lock, [&] { return closing_ || !queue_.empty(); });
-      if (closing_) return;
+      if (closing_) {
+        ended_ = true;
+        called_.notify_all();
+        return;
+      }
       interruptible_ = queue_.empty();
       if (!queue_.empty()) {
         command = std::move(queue_.front());

@@ -71,6 +71,7 @@ class EngineWorker final {
 
   void run();
   [[nodiscard]] bool waiting() const;  ///< a command waits
+  void end_move();                     ///< what is under way; with mutex_ held
   void carry_out(const Command& command);
   void carry_out(const std::string& name, Call& call);
   void ask(const Command& command);
@@ -133,12 +134,12 @@ class EngineWorker final {
   bool gathering_failed_ = false;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_, called_;
-  std::deque<Command> queue_;  // guarded by mutex_, as is all below
+  std::condition_variable wake_, called_;  // called_: a call is done, or the thread
+  std::deque<Command> queue_;              // guarded by mutex_, as is all below
   std::uint64_t posted_ = 0;
   std::shared_ptr<const ViewModel> published_;
   WorkerStatus status_;
-  bool closing_ = false;
+  bool closing_ = false, ended_ = false;
   bool interruptible_ = false;  ///< what is under way gives way to a command
   bool interrupting_ = false;   ///< what is under way is to end
   bool calling_ = false;        ///< it is somebody else's call

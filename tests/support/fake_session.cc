@@ -137,6 +137,7 @@ Result<Stop> FakeSession::run(Direction direction) {
   if (!options_.damage.empty()) return Error{options_.damage};
   if (progress_) progress_(0.5);
   if (options_.endless) {
+    std::this_thread::sleep_for(options_.deaf);
     interrupted_ = false;
     while (!interrupted_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return stop(StopKind::interrupted);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ class FakeSession final : public session::Session {
  public:
   struct Options {
     std::size_t rounds = 200;
-    bool endless = false;     ///< run() does not come back until interrupt()
+    bool endless = false;               ///< run() does not come back until interrupt()
+    std::chrono::milliseconds deaf{0};  ///< to begin with an endless run does not hear it
     bool growing = false;     ///< history ends at the cursor, as of a live machine that was not moved back
     std::string damage = {};  ///< not empty: every move fails with it
     std::string end_text = "the guest switched itself off";

@@ -242,6 +242,14 @@ TEST(UiWorkerAlone, ALongRunIsCancelled) {
   }));
 }
 
+TEST(UiWorkerAlone, ClosingEndsAMoveThatWasJustAboutToBegin) {
+  FakeSession session({.endless = true, .deaf = std::chrono::milliseconds(50)});
+  EngineWorker worker(session);
+  worker.post("continue");
+  ASSERT_TRUE(wait_until([&] { return worker.status().progress == 0.5; }));
+  // It ends here, or never.
+}
+
 TEST(UiWorkerAlone, AnotherMoveEndsALongOneAndHappens) {
   FakeSession session(FakeSession::Options{.endless = true});
   EngineWorker worker(session);
