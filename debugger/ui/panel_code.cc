@@ -15,8 +15,11 @@ class CodePanel final : public Panel {
     ImGui::BeginChild("lines", {0, 0}, false, ImGuiWindowFlags_HorizontalScrollbar);
     ImGui::PushFont(panes.fonts.mono);
     line_height_ = std::floor(ImGui::GetFontSize() * 1.35F);
-    arrange(panes, code);
+    arrange(code);
     follow(panes, code);
+    with_bytes_ = ImGui::GetWindowWidth() > 640 * panes.scale;
+    width_ = std::max(ImGui::GetContentRegionAvail().x,
+                      margin(panes) + (longest_ + (with_bytes_ ? kBytes : 0)) * ImGui::CalcTextSize("0").x);
     const ImVec2 at = ImGui::GetCursorScreenPos();
     const float first = ImGui::GetScrollY(), last = first + ImGui::GetWindowHeight();
     for (const Row& row : rows_) {
@@ -27,7 +30,8 @@ class CodePanel final : public Panel {
         draw_line(panes, code, row, {at.x, at.y + row.y});
     }
     draw_arrows(panes, code, at, first, last);
-    ImGui::SetCursorScreenPos({at.x, at.y + (rows_.empty() ? 0 : rows_.back().y + line_height_)});
+    ImGui::SetCursorScreenPos(
+        {at.x + width_ - 1, at.y + (rows_.empty() ? 0 : rows_.back().y + line_height_)});
     ImGui::Dummy({1, 1});
     ImGui::PopFont();
     ImGui::EndChild();
@@ -55,14 +59,26 @@ class CodePanel final : public Panel {
     if (framed_button(panes, "back to pc")) panes.perform("code pc");
   }
 
-  /// Where each line stands, and which arrow takes which track.
-  void arrange(const Panes& panes, const CodeModel& code) {
+  /// What follows the mnemonic.
+  static const std::string& operands(const CodeLine& line) {
+    return line.target && !line.note.empty() ? line.note : line.operands;
+  }
+  static float mnemonic_width(const CodeLine& line) {
+    return std::max(8.0F, static_cast<float>(line.mnemonic.size()) + 1);
+  }
+
+  /// Where each line stands, how long the longest is, and which arrow takes which track.
+  void arrange(const CodeModel& code) {
     if (arranged_ == &code && height_ == line_height_) return;
     height_ = line_height_;
     rows_.clear();
     y_of_.assign(code.lines.size(), 0);
     float y = 0;
+    longest_ = 0;
     for (std::size_t i = 0; i < code.lines.size(); ++i) {
+      const CodeLine& line = code.lines[i];
+      const std::size_t text = operands(line).size() + (line.target ? 0 : line.note.size() + 4);
+      longest_ = std::max(longest_, kAddress + mnemonic_width(line) + static_cast<float>(text));
       if (!code.lines[i].label.empty()) {
         if (i != 0) y += std::floor(line_height_ / 2);
         rows_.push_back({y, i, true});
@@ -90,7 +106,6 @@ class CodePanel final : public Panel {
       while (arrow.track < kTracks - 1 && std::ranges::any_of(arrows_, taken)) ++arrow.track;
       arrows_.push_back(arrow);
     }
-    (void)panes;
   }
 
   void follow(const Panes& panes, const CodeModel& code) {
@@ -123,10 +138,9 @@ class CodePanel final : public Panel {
     const CodeLine& line = code.lines[row.line];
     const Theme& theme = panes.theme;
     ImDrawList* list = ImGui::GetWindowDrawList();
-    const float width = std::max(ImGui::GetContentRegionAvail().x, 200.0F), u = panes.scale;
     const bool here = line.address == code.pc;
     if (here)
-      list->AddRectFilled(at, {at.x + width, at.y + line_height_}, with_alpha(theme.cursor, 0.22F), 2);
+      list->AddRectFilled(at, {at.x + width_, at.y + line_height_}, with_alpha(theme.cursor, 0.22F), 2);
     draw_margin(panes, code, row, at, here);
 
     const float advance = ImGui::CalcTextSize("0").x;
@@ -134,31 +148,31 @@ class CodePanel final : public Panel {
     float x = at.x + margin(panes);
     const auto path = executed(panes, code, row.line);
     list->AddText({x, y}, theme.faint, fmt::format("{:016x}", line.address.value).c_str());
-    x += 17.5F * advance;
-    if (width > 640 * u) {
+    x += kAddress * advance;
+    if (with_bytes_) {
       std::string bytes;
       for (int i = 0; i < std::min<int>(line.size, 8); ++i)
         bytes += fmt::format("{:02x}", line.bytes[static_cast<std::size_t>(i)]);
       if (line.size > 8) bytes += "…";
       list->AddText({x, y}, theme.dim, bytes.c_str());
-      x += 18 * advance;
+      x += kBytes * advance;
     }
     const ImU32 flow = line.flow == CodeLine::Flow::none ? theme.text : theme.accent;
     const bool dim = panes.model.path && panes.model.path->code == panes.model.code && !path.first &&
                      !path.second && !here;
     list->AddText({x, y}, with_alpha(flow, dim ? 0.62F : 1.0F), line.mnemonic.c_str());
-    x += std::max(8.0F, static_cast<float>(line.mnemonic.size()) + 1) * advance;
-    const std::string text = line.target && !line.note.empty() ? line.note : line.operands;
+    x += mnemonic_width(line) * advance;
+    const std::string& text = operands(line);
     list->AddText({x, y}, with_alpha(theme.text, dim ? 0.62F : 1.0F), text.c_str());
     x += (static_cast<float>(text.size()) + 2) * advance;
     if (!line.target && !line.note.empty()) list->AddText({x, y}, theme.faint, ("; " + line.note).c_str());
-    interact(panes, line, at, width);
+    interact(panes, line, at);
   }
 
-  void interact(const Panes& panes, const CodeLine& line, ImVec2 at, float width) {
+  void interact(const Panes& panes, const CodeLine& line, ImVec2 at) {
     ImGui::SetCursorScreenPos(at);
     ImGui::PushID(static_cast<int>(line.address.value));
-    ImGui::InvisibleButton("line", {width, line_height_});
+    ImGui::InvisibleButton("line", {width_, line_height_});
     const std::string address = fmt::format("0x{:x}", line.address.value);
     const bool margin_hovered = ImGui::GetIO().MousePos.x < at.x + margin(panes);
     if (ImGui::IsItemHovered() && margin_hovered) tip(panes, "breakpoint (F9 at the pc)");
@@ -222,6 +236,7 @@ class CodePanel final : public Panel {
   }
 
   static constexpr int kTracks = 5;
+  static constexpr float kAddress = 17.5F, kBytes = 18;  ///< letters that they take
   std::vector<Row> rows_;
   std::vector<float> y_of_;
   std::vector<Arrow> arrows_;
@@ -229,6 +244,9 @@ class CodePanel final : public Panel {
   std::shared_ptr<const CodeModel> keep_;  ///< so that no other model takes its address
   GuestVirt begin_{};
   float line_height_ = 0, height_ = 0, view_ = 0;
+  float longest_ = 0;  ///< in letters, without bytes
+  float width_ = 0;
+  bool with_bytes_ = false;  ///< there is room for what the instructions are encoded as
 };
 
 }  // namespace
