@@ -30,9 +30,9 @@ TEST_F(WindowByHand, TabsAreDraggedAmongOthersAndToASideAndTheLastOneLeavesNoHol
   const std::string among = "(column 0.400 [timeline*] (row 0.500 [code*] [console memory*]))";
   const std::string side =
       "(column 0.400 [timeline*] (row 0.500 (column 0.500 [code*] [memory*]) [console*]))";
-  const std::string closed = "(column 0.400 [timeline*] (row 0.500 [memory*] [console code*]))";
+  const std::string left = "(column 0.400 [timeline*] (column 0.500 [code console*] [memory*]))";
   const auto at_first = places(kFour), at_among = places(among), at_side = places(side);
-  ASSERT_TRUE(at_side.contains("panel console"));
+  ASSERT_TRUE(at_side.contains("panel code"));
   ASSERT_NO_FATAL_FAILURE(open(kept(kFour)));
   if (IsSkipped()) return;
 
@@ -41,10 +41,10 @@ TEST_F(WindowByHand, TabsAreDraggedAmongOthersAndToASideAndTheLastOneLeavesNoHol
   // From there to the lower part of the code, which it then has a half of.
   const Place& code = at_among.at("panel code");
   drag(at_among.at("tab memory"), code.x(), code.bottom - 10);
-  // Into the middle of the console; what is left of the place is the memory's.
-  const Place& console = at_side.at("panel console");
-  drag(at_side.at("tab code"), console.x(), console.y());
-  EXPECT_THAT(close(), HasSubstr("layout " + closed + "\n"));
+  // The console into the middle of what is left of the code; the others get its place.
+  const Place& middle = at_side.at("panel code");
+  drag(at_side.at("tab console"), middle.x(), middle.y());
+  EXPECT_THAT(close(), HasSubstr("layout " + left + "\n"));
 }
 
 TEST_F(WindowByHand, ATabThatIsLetGoWhereItWasStays) {
