@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "debugger/ui/system_call_names_table.h"
+
 namespace hindsight::debugger::ui {
 namespace {
 
@@ -41,8 +43,10 @@ std::string words(const ActivityIndex::Item& item) {
     }
     case Kind::interrupt:
       return fmt::format("vector {:02x} at {}", what.vector, place_of(item));
-    case Kind::system_call:
-      return fmt::format("number {}", what.value);
+    case Kind::system_call: {
+      const std::string_view name = system_call_name(what.value);
+      return name.empty() ? fmt::format("number {}", what.value) : fmt::format("{} ({})", name, what.value);
+    }
     case Kind::context_switch:
       return fmt::format("to the task at {:016x}", what.value);
     case Kind::device_read:

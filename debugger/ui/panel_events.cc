@@ -59,6 +59,8 @@ class EventsPanel final : public Panel {
     box("interrupts", interrupts_);
     box("exceptions", exceptions_);
     box("kernel", kernel_);
+    if (ImGui::IsItemHovered())
+      tip(panes, "system calls and switches between tasks, where the kernel's symbols are known");
     box("devices", devices_);
     const Span span = stretch(panes);
     coloured(panes.theme.faint,
@@ -141,7 +143,7 @@ class EventsPanel final : public Panel {
     coloured(panes.theme.text, row.text);
   }
 
-  bool inputs_ = true, interrupts_ = true, exceptions_ = true, kernel_ = false, devices_ = false;
+  bool inputs_ = true, interrupts_ = true, exceptions_ = true, kernel_ = true, devices_ = false;
   std::string key_;
   std::vector<Row> rows_;
 };

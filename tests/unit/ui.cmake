@@ -1,6 +1,6 @@
 # The window without a display: its view-models over the session of tests/support, its frames without a screen.
 hindsight_test(ui_models_test SOURCES debugger/ui_activity_index_test.cc debugger/ui_console_text_test.cc
-  debugger/ui_inquiries_test.cc
+  debugger/ui_happening_words_test.cc debugger/ui_inquiries_test.cc
   debugger/ui_layout_test.cc debugger/ui_worker_test.cc DEPS debugger_ui tests_debugger_support)
 hindsight_test(ui_frame_test SOURCES debugger/ui_frame_test.cc DEPS debugger_ui tests_debugger_support)
 hindsight_test(ui_window_test SOURCES debugger/ui_window_test.cc DEPS debugger_ui tests_debugger_support)
