@@ -489,7 +489,9 @@ bool EngineWorker::refresh_slow() {
     if (source && built_.insert("source").second) next_.source = source_.build(next_.source.get());
     if (due("stack")) next_.stack = told(session_.frames());
     if (due("devices")) next_.devices = builder_.devices(next_.devices.get());
-    if (due("system")) next_.system = builder_.system(*next_.registers);
+    // Whose handler a lane's interrupt has is much the same all along.
+    const bool vectors = shows("timeline") && (!next_.system || next_.system->idt.empty());
+    if (due("system") || vectors) next_.system = builder_.system(*next_.registers);
     if (due("tasks")) next_.tasks = told(session_.tasks());
     if (due("log")) next_.log = told(session_.kernel_log());
     if (due("modules")) next_.modules = told(session_.modules());

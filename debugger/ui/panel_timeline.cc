@@ -278,7 +278,10 @@ class TimelinePanel final : public Panel {
     wheel(panes, hovered && !names);
     if (hovered && names && io.MouseWheel != 0.0F)
       ImGui::SetScrollY(ImGui::GetScrollY() - io.MouseWheel * 2 * row_height_);
-    if (names && !dragging_) return;
+    if (names && !dragging_) {
+      if (const auto row = row_at(io.MousePos.y, top); hovered && row) tell_row(panes, rows_[*row]);
+      return;
+    }
     if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) {
       dragging_ = true;
       drag_from_ = io.MousePos.x;
@@ -295,6 +298,22 @@ class TimelinePanel final : public Panel {
     } else if (hovered) {
       tell(panes, io.MousePos, top);
     }
+  }
+
+  /// What a row is about, in full.
+  static void tell_row(const Panes& panes, const Row& row) {
+    if (!row.lane) {
+      tip(panes, row.marks
+                     ? "marks: names for instants, kept in the trace (Ctrl+B)"
+                     : "snapshots: kept in the trace where they are high, in memory where they are low");
+      return;
+    }
+    const LaneInfo& lane = panes.model.activity->lanes()[*row.lane];
+    std::string text = fmt::format("{}: {} in all", row.name, grouped(row.total));
+    if (lane.group == LaneInfo::Group::interrupts && panes.model.system)
+      for (const GateRow& gate : panes.model.system->idt)
+        if (gate.vector == lane.vector) text += "\nhandled by " + gate.where;
+    tip(panes, text);
   }
 
   [[nodiscard]] std::optional<std::size_t> row_at(float y, float top) const {

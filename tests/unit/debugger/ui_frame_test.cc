@@ -261,6 +261,16 @@ TEST_F(UiFrame, AMachineThatIsRecordedSaysHowItIsLetRun) {
   EXPECT_THAT(live.idle_hint(), Not(HasSubstr("F5")));
 }
 
+TEST_F(UiFrame, TheNameOfALaneTellsHowMuchThereIsOfIt) {
+  BusySession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  ASSERT_TRUE(settle(worker));
+  frame(app);
+  // Sixteen kinds take turns: four interrupts, then twelve devices.
+  EXPECT_THAT(told_at(app, "timeline lanes", 0.02), HasSubstr(": 62,500 in all"));
+}
+
 TEST_F(UiFrame, LanesThatAreWheeledOverAreZoomedAboutTheMouse) {
   BusySession session;
   EngineWorker worker(session);
