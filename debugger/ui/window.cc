@@ -110,16 +110,14 @@ class Screen final {
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_MAJOR_VERSION, 3);
     SDL_GL_SetAttribute(SDL_GL_CONTEXT_MINOR_VERSION, 2);
     SDL_GL_SetAttribute(SDL_GL_DOUBLEBUFFER, 1);
-    Size size = options.width > 0 ? Size{options.width, options.height} : left;
-    const bool fitting = size.width == 0;
-    if (fitting) size = kStandard;
+    const Size size = options.width > 0 ? Size{options.width, options.height} : kStandard;
     window_ = SDL_CreateWindow(
         ("Hindsight: " + options.title).c_str(), SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, size.width,
         size.height, SDL_WINDOW_OPENGL | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI | SDL_WINDOW_HIDDEN);
     if (window_ == nullptr) return error("no window: {}", SDL_GetError());
     scale_ = options.scale > 0 ? options.scale : options.headless ? 1 : display_scale();
     if (!options.headless) {
-      if (fitting) fit();
+      if (options.width == 0) fit(left);
       SDL_ShowWindow(window_);
     }
     gl_ = SDL_GL_CreateContext(window_);
@@ -229,20 +227,21 @@ class Screen final {
         if (event.button.button == kInOrder[i]) buttons_[i] = event.type == SDL_MOUSEBUTTONDOWN;
     }
   }
-  /// As large as it is meant to be at this scale, where the display has room.
-  void fit() {
+  /// As large as the last one was, or as is meant at this scale, where the display has room.
+  void fit(Size left) {
     int width = 0, drawable = 0;
     SDL_GetWindowSize(window_, &width, nullptr);
     SDL_GL_GetDrawableSize(window_, &drawable, nullptr);
     const float points = width > 0 && drawable > width ? 1 : scale_;  // else they are pixels
     SDL_Rect room{};
     if (SDL_GetDisplayUsableBounds(SDL_GetWindowDisplayIndex(window_), &room) != 0) return;
-    const auto wanted = [&](int standard, int most) {
+    const auto fitting = [&](int last, int standard, int most) {
       constexpr float kFrame = 0.94F;  // the rest is for the frame that a window manager adds
-      return static_cast<int>(
-          std::min(static_cast<float>(standard) * points, static_cast<float>(most) * kFrame));
+      const float meant = static_cast<float>(standard) * points, usable = static_cast<float>(most) * kFrame;
+      return last != 0 ? std::min(last, most) : static_cast<int>(std::min(meant, usable));
     };
-    SDL_SetWindowSize(window_, wanted(kStandard.width, room.w), wanted(kStandard.height, room.h));
+    SDL_SetWindowSize(window_, fitting(left.width, kStandard.width, room.w),
+                      fitting(left.height, kStandard.height, room.h));
     SDL_SetWindowPosition(window_, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED);
   }
   [[nodiscard]] bool hidden() const { return (SDL_GetWindowFlags(window_) & SDL_WINDOW_HIDDEN) != 0; }

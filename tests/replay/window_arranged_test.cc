@@ -125,6 +125,14 @@ TEST_F(WindowByHand, ALayoutThatCannotBeIsLeftForTheStandardOne) {
   EXPECT_THAT(left, Not(HasSubstr("1x99999")));
 }
 
+TEST_F(WindowByHand, WhatALargerScreenLeftIsMadeToFit) {
+  ASSERT_NO_FATAL_FAILURE(open("size 3840x800\n", {"--scale", "1"}));
+  if (IsSkipped()) return;
+  EXPECT_EQ(screen_.size().width, kScreenWidth);
+  EXPECT_EQ(screen_.size().height, 800);
+  close();
+}
+
 TEST_F(WindowByHand, TheRulerScrubsTheOverviewMovesTheViewAndPointingTellsWhatIsThere) {
   const std::string layout = "(column 0.450 [timeline*] [memory*])";
   const auto at = places(layout);
