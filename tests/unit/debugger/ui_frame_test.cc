@@ -138,11 +138,18 @@ class UiFrame : public testing::Test {
     ImGui::Render();
     return ImGui::GetClipboardText();
   }
+  static Place place_of(const App& app, const std::string& name) {
+    const auto found = std::ranges::find(app.places(), name, &Place::name);
+    EXPECT_NE(found, app.places().end()) << name;
+    return found == app.places().end() ? Place{} : *found;
+  }
+  static ImVec2 middle_of(const App& app, const std::string& name) {
+    const Place place = place_of(app, name);
+    return {(place.low.x + place.high.x) / 2, (place.low.y + place.high.y) / 2};
+  }
   /// What is said beside the mouse when it rests on what has that name.
   std::string told_at(App& app, const std::string& name, double share = 0.5) {
-    const auto found = std::ranges::find(app.places(), name, &Place::name);
-    if (found == app.places().end()) return "nothing is called " + name;
-    const Place place = *found;
+    const Place place = place_of(app, name);
     ImGui::GetIO().MousePos = {place.low.x + static_cast<float>(share) * (place.high.x - place.low.x),
                                (place.low.y + place.high.y) / 2};
     frame(app);
@@ -259,6 +266,44 @@ TEST_F(UiFrame, AMachineThatIsRecordedSaysHowItIsLetRun) {
   ASSERT_TRUE(settle(worker));
   frame(live);
   EXPECT_THAT(live.idle_hint(), Not(HasSubstr("F5")));
+}
+
+TEST_F(UiFrame, ATabIsDraggedToASideWhileEverythingIsDrawn) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  app.perform("layout (row 0.5 [code* memory] [console*])");
+  frame(app);
+  ImGuiIO& io = ImGui::GetIO();
+  io.MousePos = middle_of(app, "tab console");
+  frame(app);
+  io.MouseDown[0] = true;
+  frame(app);
+  const Place code = place_of(app, "panel code");
+  io.MousePos = {code.low.x + 5, (code.low.y + code.high.y) / 2};
+  frame(app);
+  frame(app);
+  io.MouseDown[0] = false;
+  frame(app);
+  frame(app);
+
+  EXPECT_THAT(app.state(), HasSubstr("layout (row 0.500 [console*] [code* memory])\n"));
+}
+
+TEST_F(UiFrame, AMiddleClickClosesATabWhileEverythingIsDrawn) {
+  tests::FakeSession session;
+  EngineWorker worker(session);
+  App app(worker, "test");
+  app.perform("layout (row 0.5 [code] [console])");
+  frame(app);
+  ImGuiIO& io = ImGui::GetIO();
+  io.MousePos = middle_of(app, "tab code");
+  frame(app);
+  io.MouseDown[2] = true;
+  frame(app);
+  io.MouseDown[2] = false;
+  frame(app);
+  EXPECT_THAT(app.state(), HasSubstr("layout [console*]\n"));
 }
 
 TEST_F(UiFrame, TheNameOfALaneTellsHowMuchThereIsOfIt) {
