@@ -17,4 +17,11 @@ const char* __lsan_default_suppressions() { return "leak:libdbus-1.so\n"; }
 const char* __lsan_default_options();
 const char* __lsan_default_options() { return "intercept_tls_get_addr=0:print_suppressions=0"; }
 
+// In the driver that draws in software it is not seen how its threads let go of a fence that another frees.
+const char* __tsan_default_suppressions();
+const char* __tsan_default_suppressions() { return "race:swrast_dri.so\n"; }
+
+const char* __tsan_default_options();
+const char* __tsan_default_options() { return "print_suppressions=0"; }
+
 }  // extern "C"
