@@ -5,6 +5,7 @@
 
 #include "debugger/ui/actions.h"
 #include "debugger/ui/app.h"
+#include "debugger/ui/words.h"
 
 namespace hindsight::debugger::ui {
 namespace {
@@ -49,6 +50,43 @@ std::string lower(std::string_view text) {
   std::ranges::transform(out, out.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
+}
+
+struct PaletteRow {
+  std::string title, line;
+  std::string_view takes = {}, keys = {};
+};
+
+/// What somebody may mean who typed that, while those panels are open.
+std::vector<PaletteRow> matching(const std::string& typed, const std::vector<std::string>& panels) {
+  const std::string wanted = lower(typed.substr(0, typed.find_last_not_of(' ') + 1));
+  const auto [first, rest] = split(wanted);
+  std::vector<PaletteRow> rows;
+  const bool with_arguments = find_action(first) != nullptr && !rest.empty();
+  const bool of_panel = first == "open" || first == "close";
+  if (with_arguments && !of_panel) rows.push_back({typed, typed});
+  const auto has = [](std::string_view title, const std::string& part) {
+    return lower(title).find(part) != std::string::npos;
+  };
+  for (const Action& action : actions())
+    if (!(with_arguments && of_panel) && (has(action.title, wanted) || has(action.name, first)))
+      rows.push_back({std::string(action.title), std::string(action.name), action.takes, action.keys});
+  for (const PanelName& panel : panel_names()) {
+    const std::string open = fmt::format("Open {}", panel.title),
+                      close = fmt::format("Close {}", panel.title);
+    const bool named = has(panel.title, rest) || has(panel.name, rest);
+    if (with_arguments ? first == "open" && named : has(open, wanted) || has(panel.name, first))
+      rows.push_back({open, fmt::format("open {}", panel.name)});
+    // Nobody closes by chance: the word itself is asked for.
+    if (first == "close" && named && std::ranges::find(panels, panel.name) != panels.end())
+      rows.push_back({close, fmt::format("close {}", panel.name)});
+  }
+  // What is called as it was typed comes first.
+  std::ranges::stable_sort(rows, {}, [&](const PaletteRow& row) {
+    if (row.line == wanted) return 0;
+    return row.line.starts_with(first) ? 1 : lower(row.title).starts_with(wanted) ? 2 : 3;
+  });
+  return rows;
 }
 
 }  // namespace
@@ -244,36 +282,17 @@ void App::draw_palette(const Panes& panes) {
 }
 
 void App::palette_rows(const Panes& panes, bool enter) {
-  struct Row {
-    std::string title, line;
-    std::string_view takes, keys;
-  };
-  const std::string typed = palette_text_;
-  const std::string wanted = lower(typed.substr(0, typed.find_last_not_of(' ') + 1));
-  std::vector<Row> rows;
-  const std::string first = wanted.substr(0, wanted.find(' '));
-  const bool with_arguments = find_action(first) != nullptr && wanted.size() > first.size();
-  if (with_arguments) rows.push_back({typed, typed, {}, {}});
-  const auto fits = [&](std::string_view title, std::string_view name) {
-    return wanted.empty() || lower(title).find(wanted) != std::string::npos ||
-           name.find(first) != std::string::npos;
-  };
-  for (const Action& action : actions())
-    if (fits(action.title, action.name))
-      rows.push_back({std::string(action.title), std::string(action.name), action.takes, action.keys});
-  for (const PanelName& panel : panel_names())
-    if (!with_arguments && fits(fmt::format("open {}", panel.title), panel.name))
-      rows.push_back({fmt::format("Open {}", panel.title), fmt::format("open {}", panel.name), {}, {}});
-  // What is called as it was typed comes first.
-  std::ranges::stable_sort(rows, {}, [&](const Row& row) {
-    return row.line.starts_with(first) ? 0 : lower(row.title).starts_with(wanted) ? 1 : 2;
-  });
+  const std::vector<PaletteRow> rows = matching(palette_text_, layout_.panels());
   if (rows.empty()) say(panes, "no action has that in its name");
-  palette_row_ = std::clamp(palette_row_, 0, std::max(0, static_cast<int>(rows.size()) - 1));
   if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_DownArrow))) ++palette_row_;
   if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_UpArrow)) && palette_row_ > 0) --palette_row_;
-  for (int i = 0; i < static_cast<int>(rows.size()) && i < 14; ++i) {
-    const Row& row = rows[static_cast<std::size_t>(i)];
+  // As many as have room, the chosen one among them.
+  constexpr int kShown = 14;
+  const int all = static_cast<int>(rows.size());
+  palette_row_ = std::clamp(palette_row_, 0, std::max(0, all - 1));
+  const int top = std::max(0, palette_row_ - kShown + 1);
+  for (int i = top; i < std::min(all, top + kShown); ++i) {
+    const PaletteRow& row = rows[static_cast<std::size_t>(i)];
     ImGui::PushID(i);
     const bool chosen =
         ImGui::Selectable(row.title.c_str(), i == palette_row_) || (enter && i == palette_row_);
@@ -287,6 +306,7 @@ void App::palette_rows(const Panes& panes, bool enter) {
     const bool needs_more = !row.takes.empty() && row.takes.front() != '[';
     perform(needs_more ? "palette " + row.line : row.line);
   }
+  if (all > top + kShown) say(panes, fmt::format("{} more below", all - top - kShown).c_str());
 }
 
 void App::draw_help(const Panes& panes) {

@@ -43,6 +43,8 @@ class MemoryPanel final : public Panel {
                                  ImGuiInputTextFlags_EnterReturnsTrue))
       panes.perform(std::string("memory ") + field_);
     name_place(panes, "memory address");
+    if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
+      tip(panes, "What to show: ffff8000…, rsp+8, jiffies (Ctrl+M)");
     // Where no symbol is known the rows say as much.
     if (!panes.model.memory || panes.model.memory->where.starts_with("0x")) return;
     ImGui::SameLine();

@@ -57,6 +57,8 @@ class QueryPanel final : public Panel {
       for (std::size_t i = 0; i < kKinds.size(); ++i)
         if (ImGui::Selectable(kKinds[i].title, i == kind_)) kind_ = i;
       ImGui::EndCombo();
+    } else if (ImGui::IsItemHovered()) {
+      tip(panes, kKinds[kind_].about);
     }
     ImGui::SameLine();
     const float button = 60 * panes.scale;

@@ -27,6 +27,8 @@ class WalkPanel final : public Panel {
     if (ImGui::InputTextWithHint("##address", "address, register or symbol", field_, sizeof field_,
                                  ImGuiInputTextFlags_EnterReturnsTrue))
       panes.perform(std::string("walk ") + field_);
+    if (ImGui::IsItemHovered() && !ImGui::IsItemActive())
+      tip(panes, "Whose tables to walk: an address, a register or a symbol");
     if (!panes.model.walk) return say(panes, "no address was asked for");
     const WalkModel& walk = *panes.model.walk;
     ImGui::SameLine();

@@ -64,8 +64,8 @@ TEST_F(WindowByHand, PanelsAreClosedAndOpenedAgain) {
   if (IsSkipped()) return;
 
   palette("close code");
-  palette("close console");
-  palette("open code");  // among those that it stands beside in the standard layout; they are gone
+  palette("close cons");  // as far as it is no other's
+  palette("open code");   // among those that it stands beside in the standard layout; they are gone
   EXPECT_THAT(close(), HasSubstr("layout (column 0.400 [timeline*] [memory code*])\n"));
 
   ASSERT_NO_FATAL_FAILURE(open(kept(kFour)));

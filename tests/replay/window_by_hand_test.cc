@@ -72,6 +72,16 @@ TEST_F(WindowByHand, ThePaletteTakesWhatIsTyped) {
   close();
 }
 
+TEST_F(WindowByHand, ThePalettesLastRowIsReachedWithTheArrow) {
+  ASSERT_NO_FATAL_FAILURE(open("layout (row 0.5 [code] [memory* diff])\n"));
+  if (IsSkipped()) return;
+
+  screen_.key("Ctrl+P");
+  for (int i = 0; i < 80; ++i) screen_.key("Down");  // more than there are
+  screen_.key("Return");
+  EXPECT_THAT(close(), HasSubstr("[memory diff*]"));
+}
+
 /// A window of a timeline and, below it, the bytes of the stack.
 constexpr const char* kTwoPanels = "theme dark\nlayout (column 0.450 [timeline*] [memory*])\n";
 
