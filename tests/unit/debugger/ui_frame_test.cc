@@ -11,6 +11,7 @@
 #include "debugger/ui/actions.h"
 #include "debugger/ui/app.h"
 #include "tests/support/fake_session.h"
+#include "tests/support/unseen_frames.h"
 
 namespace hindsight::debugger::ui {
 namespace {
@@ -110,34 +111,8 @@ class BusySession final : public session::Session {
 
 class UiFrame : public testing::Test {
  protected:
-  UiFrame() : context_(ImGui::CreateContext()) {
-    ImGuiIO& io = ImGui::GetIO();
-    io.IniFilename = nullptr;
-    io.DisplaySize = {1600, 1000};
-    io.BackendFlags |= ImGuiBackendFlags_RendererHasVtxOffset;
-    fonts_ = load_fonts(1);
-    unsigned char* pixels = nullptr;
-    int width = 0, height = 0;
-    io.Fonts->GetTexDataAsAlpha8(&pixels, &width, &height);
-  }
-  ~UiFrame() override { ImGui::DestroyContext(context_); }
-
-  void frame(App& app) {
-    ImGui::GetIO().DeltaTime = 1.0F / 60;
-    ImGui::NewFrame();
-    app.draw(fonts_, 1);
-    ImGui::Render();
-  }
-  /// The words of one frame, as if they had been copied.
-  std::string words(App& app) {
-    ImGui::GetIO().DeltaTime = 1.0F / 60;
-    ImGui::NewFrame();
-    ImGui::LogToClipboard();
-    app.draw(fonts_, 1);
-    ImGui::LogFinish();
-    ImGui::Render();
-    return ImGui::GetClipboardText();
-  }
+  void frame(App& app) { frames_.draw(app); }
+  std::string words(App& app) { return frames_.words(app); }
   static Place place_of(const App& app, const std::string& name) {
     const auto found = std::ranges::find(app.places(), name, &Place::name);
     EXPECT_NE(found, app.places().end()) << name;
@@ -169,8 +144,7 @@ class UiFrame : public testing::Test {
   }
 
  private:
-  ImGuiContext* context_;
-  Fonts fonts_;
+  tests::UnseenFrames frames_;
 };
 
 TEST_F(UiFrame, EveryPanelDrawsBeforeAndAfterItsModelIsThere) {

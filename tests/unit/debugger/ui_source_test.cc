@@ -8,6 +8,7 @@
 #include "debugger/source/source_view.h"
 #include "debugger/ui/app.h"
 #include "tests/support/program_session.h"
+#include "tests/support/unseen_frames.h"
 
 namespace hindsight::debugger::ui {
 namespace {
@@ -128,27 +129,13 @@ TEST_F(UiSource, WithoutSymbolsLinesAreRefusedInWords) {
 }
 
 TEST_F(UiSource, ThePanelsDrawTheTextAndTheVariables) {
-  ImGuiContext* context = ImGui::CreateContext();
-  ImGuiIO& io = ImGui::GetIO();
-  io.IniFilename = nullptr;
-  io.DisplaySize = {1600, 1000};
-  io.BackendFlags |= ImGuiBackendFlags_RendererHasVtxOffset;
-  const Fonts fonts = load_fonts(1);
-  unsigned char* pixels = nullptr;
-  int width = 0, height = 0;
-  io.Fonts->GetTexDataAsAlpha8(&pixels, &width, &height);
+  tests::UnseenFrames frames;
   App app(worker, "test");
   app.perform("layout (row 0.5 [source] [variables])");
   after("break sample.c:32");
   after("continue");
-  for (int i = 0; i < 3; ++i) {
-    io.DeltaTime = 1.0F / 60;
-    ImGui::NewFrame();
-    app.draw(fonts, 1);
-    ImGui::Render();
-  }
+  for (int i = 0; i < 3; ++i) frames.draw(app);
   EXPECT_GT(ImGui::GetDrawData()->TotalVtxCount, 4000);
-  ImGui::DestroyContext(context);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 // engine's, the one that asks, gdb's, and those that interrupt. The thread sanitizer watches; without it the
 // test says that nobody was kept waiting for ever, and that the cursor still tells what is so.
 #include <gmock/gmock.h>
-#include <imgui.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +15,7 @@
 #include "debugger/ui/actions.h"
 #include "debugger/ui/app.h"
 #include "debugger/ui/shared_session.h"
+#include "tests/support/unseen_frames.h"
 
 namespace hindsight::debugger::ui {
 namespace {
@@ -43,33 +43,6 @@ std::unique_ptr<session::Session> open_session() {
   return std::move(*opened);
 }
 
-/// Draws without a screen.
-class Pencil {
- public:
-  Pencil() : context_(ImGui::CreateContext()) {
-    ImGui::GetIO().IniFilename = nullptr;
-    ImGui::GetIO().DisplaySize = {1600, 1000};
-    ImGui::GetIO().BackendFlags |= ImGuiBackendFlags_RendererHasVtxOffset;
-    fonts_ = load_fonts(1);
-    unsigned char* pixels = nullptr;
-    int width = 0, height = 0;
-    ImGui::GetIO().Fonts->GetTexDataAsAlpha8(&pixels, &width, &height);
-  }
-  ~Pencil() { ImGui::DestroyContext(context_); }
-  Pencil(const Pencil&) = delete;
-  Pencil& operator=(const Pencil&) = delete;
-  void draw(App& app) {
-    ImGui::GetIO().DeltaTime = 1.0F / 60;
-    ImGui::NewFrame();
-    app.draw(fonts_, 1);
-    ImGui::Render();
-  }
-
- private:
-  ImGuiContext* context_;
-  Fonts fonts_;
-};
-
 /// What somebody does with a debugger behind the session.
 void as_gdb(session::Session& shared, const std::atomic<bool>& over) {
   std::array<std::byte, 64> bytes;
@@ -96,7 +69,7 @@ TEST(UiThreads, WhoDrawsMovesAsksAndInterruptsAtOnceLeavesTheCursorTrue) {
   const Recording recording;
   const auto session = open_session();
   const auto analyst = cli::make_analyst(Recording::path(), "jit", two_at_once());
-  Pencil pencil;
+  tests::UnseenFrames frames;
   {
     EngineWorker worker(*session, nullptr, analyst.get());
     App app(worker, "test");
@@ -112,7 +85,7 @@ TEST(UiThreads, WhoDrawsMovesAsksAndInterruptsAtOnceLeavesTheCursorTrue) {
         app.perform(fmt::format("open {}", panel_names()[taken % panel_names().size()].name));
         ++taken;
       }
-      pencil.draw(app);
+      frames.draw(app);
     }
     over = true;
     gdb.join();
