@@ -31,7 +31,7 @@ struct RunOptions {
   std::uint64_t stop_at = ~std::uint64_t{0};
   std::string trace_exec;  ///< "A..B" or empty
   std::uint64_t digest_every = 50'000'000;
-  std::uint64_t snapshot_every = 400'000'000;  ///< 0: none
+  std::uint64_t snapshot_every = 100'000'000;  ///< 0: none
   double nanoseconds_per_instruction = 1.0;
   unsigned until_fail = 0;               ///< not 0: record again, at most so often, until the guest fails
   std::string fail_on;                   ///< text on the console that means failure

@@ -40,7 +40,8 @@ class TimedSnapshots final : public replay::record::SnapshotTaker {
     snapshots_.take();
     snapshots_.settle();
   }
-  void note_footprint() override { snapshots_.note_footprint(); }
+  void note_written() override { snapshots_.note_written(); }
+  void note_executed() override { snapshots_.note_executed(); }
   std::vector<store::Footprint> finish() override {
     std::vector<store::Footprint> left = snapshots_.finish();
     if (waits_.empty()) return left;

@@ -20,6 +20,7 @@ void BlockCache::attach(CachedBlock& block, GuestPhys address, std::uint64_t siz
 CachedBlock& BlockCache::insert(std::unique_ptr<CachedBlock> block) {
   CachedBlock& b = *block;
   blocks_[b.key] = std::move(block);
+  recent_[recent_slot(b.key)] = {b.key, &b};
   generator_.set_owner(b.code, &b);
   const std::uint64_t room = kPageSize - (b.start.value & kPageMask);
   attach(b, b.start, std::min<std::uint64_t>(b.byte_length, room));
@@ -114,29 +115,39 @@ void BlockCache::discard(CachedBlock& block) {
   detach(block, *memory_.ram_page(block.start));
   if (block.crosses_page) detach(block, block.second_page);
   block.incoming.clear();
-  recent_[recent_slot(block.key)] = {};
+  recent_[recent_slot(block.key)] = {block.key, nullptr};
   auto known = blocks_.extract(block.key);
   if (!keeps_forgotten_ || block.crosses_page) return;
   const std::byte* bytes = memory_.page(*memory_.ram_page(block.start)) + (block.start.value & kPageMask);
   resting_.emplace(block.key, Resting{std::move(known.mapped()), {bytes, bytes + block.byte_length}});
 }
 
+void BlockCache::discard_if(std::uint64_t ram_page, const auto& stale) {
+  const auto page = pages_.find(ram_page);
+  if (page == pages_.end()) return;
+  std::vector<CachedBlock*> found;
+  for (CachedBlock* block : page->second.blocks) {
+    const bool head = *memory_.ram_page(block->start) == ram_page;
+    const std::uint64_t offset = block->start.value & kPageMask, room = kPageSize - offset;
+    const bool hit = head ? stale(offset, std::min<std::uint64_t>(block->byte_length, room))
+                          : stale(std::uint64_t{0}, block->byte_length - room);
+    if (hit) found.push_back(block);
+  }
+  for (CachedBlock* block : found) discard(*block);
+}
+
 void BlockCache::code_written(GuestPhys address, std::uint64_t size) {
-  const std::uint64_t ram_page = *memory_.ram_page(address);
-  const auto it = pages_.find(ram_page);
-  if (it == pages_.end()) return;
   const std::uint64_t first = address.value & kPageMask, last = first + size - 1;
-  const auto hit = [&](const CachedBlock& b) {
-    const bool head = *memory_.ram_page(b.start) == ram_page;
-    const std::uint64_t from = head ? b.start.value & kPageMask : 0;
-    const std::uint64_t room = kPageSize - (b.start.value & kPageMask);
-    const std::uint64_t length = head ? std::min<std::uint64_t>(b.byte_length, room) : b.byte_length - room;
-    return from <= last && first <= from + length - 1;
-  };
-  std::vector<CachedBlock*> stale;
-  std::copy_if(it->second.blocks.begin(), it->second.blocks.end(), std::back_inserter(stale),
-               [&](const CachedBlock* b) { return hit(*b); });
-  for (CachedBlock* block : stale) discard(*block);
+  discard_if(*memory_.ram_page(address), [&](std::uint64_t offset, std::uint64_t length) {
+    return offset <= last && first <= offset + length - 1;
+  });
+}
+
+void BlockCache::code_replaced(std::uint64_t ram_page, const std::byte* contents) {
+  const std::byte* now = memory_.page(ram_page);
+  discard_if(ram_page, [&](std::uint64_t offset, std::uint64_t length) {
+    return std::memcmp(now + offset, contents + offset, length) != 0;
+  });
 }
 
 }  // namespace hindsight::engine::exec

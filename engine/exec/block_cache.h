@@ -36,10 +36,9 @@ class BlockCache final : public mmu::CodeOwner {
 
   [[nodiscard]] CachedBlock* find(std::uint64_t key) {
     Recent& recent = recent_[recent_slot(key)];
-    if (recent.block != nullptr && recent.key == key) return recent.block;
+    if (recent.key == key) return recent.block;
     const auto it = blocks_.find(key);
-    if (it == blocks_.end()) return nullptr;
-    recent = {key, it->second.get()};
+    recent = {key, it == blocks_.end() ? nullptr : it->second.get()};
     return recent.block;
   }
   /// Blocks that are forgotten because their bytes changed are kept for revive() from now on: who goes back
@@ -71,24 +70,28 @@ class BlockCache final : public mmu::CodeOwner {
   // mmu::CodeOwner
   [[nodiscard]] bool holds_code(GuestPhys address, std::uint64_t size) const override;
   void code_written(GuestPhys address, std::uint64_t size) override;
+  /// Blocks whose own bytes stay the same are kept.
+  void code_replaced(std::uint64_t ram_page, const std::byte* contents) override;
 
  private:
   struct CodePage {
     std::uint64_t chunks = 0;  ///< bit i: bytes [64 i, 64 i + 64) hold code
     std::vector<CachedBlock*> blocks;
   };
-  /// A direct-mapped cache before the map.
+  /// A direct-mapped cache before the map, of what is not there too.
   struct Recent {
-    std::uint64_t key = 0;
+    std::uint64_t key = ~std::uint64_t{0};  ///< at first that of no block: no RAM lies so high
     CachedBlock* block = nullptr;
   };
-  static constexpr unsigned kRecentBits = 14;
+  static constexpr unsigned kRecentBits = 16;
   static std::size_t recent_slot(std::uint64_t key) {
     return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15) >> (64 - kRecentBits));
   }
   static std::uint64_t chunk_mask(std::uint64_t offset, std::uint64_t size);
   void attach(CachedBlock& block, GuestPhys address, std::uint64_t size);
   void discard(CachedBlock& block);
+  /// Forgets the blocks of a page of which `stale(offset, length)` is true of the bytes that lie there.
+  void discard_if(std::uint64_t ram_page, const auto& stale);
   void detach(CachedBlock& block, std::uint64_t ram_page);
 
   mmu::PhysicalMemory& memory_;

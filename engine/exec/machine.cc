@@ -277,6 +277,9 @@ bool Machine::execute() {
       // unlinked or lookup: control may go on without another look
       const std::uint64_t resets = code_cache_resets_;
       CachedBlock* next = block_at(cpu_.pc);
+      // Most often an instruction that accesses a device.
+      if (next == nullptr && cpu_.trap.kind == ir::TrapKind::none && cpu_.budget > 0)
+        return observation_.arrives(position(), cpu_.pc) || step_alone();
       if (next == nullptr || next->insn_count > cpu_.budget || !mmu_.noted().empty()) break;
       const bool site_lives = exit.kind == ExitKind::unlinked && code_cache_resets_ == resets;
       if (site_lives && next->crosses_page) generator_.link_through_table(exit.site);

@@ -90,11 +90,14 @@ class Machine final : public port::Machine,
   [[nodiscard]] bool peek(GuestPhys address, void* out, std::uint64_t size) const override {
     return memory_->read(address, out, size);
   }
-  void collect_touched() override {
-    mmu_.collect_touched();
+  void collect_written() override { mmu_.collect_written(); }
+  void collect_executed() override {
+    mmu_.collect_executed();
     blocks_.forget_entered();
   }
+  void ignore_executed() override { mmu_.ignore_executed(); }
   [[nodiscard]] const port::Touched& touched() const override { return mmu_.touched(); }
+  void restoring() override { mmu_.forget_jumps(); }
   void restored(port::Position position) override;
 
   // port::HostPort

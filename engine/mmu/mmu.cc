@@ -170,6 +170,12 @@ void Mmu::watched_page_written(GuestPhys address, std::uint64_t size, std::uint6
 // ---- write access
 // ---------------------------------------------------------------------------------------------
 
+/// Whether a read may bring write access along: a page that is only read must not look as if it had changed.
+bool Mmu::counts_as_written(const Translation& t) const {
+  const auto page = memory_.ram_page(t.page);
+  return page && memory_.is_dirty(*page) && touched_.written.may_hold(t.tag);
+}
+
 void Mmu::grant(View& view, std::uint64_t address, const Translation& t, bool write) {
   const auto page = memory_.ram_page(t.page);
   if (!page) return;
@@ -234,9 +240,9 @@ void Mmu::drop_all_write_access() {
   std::fill(write_places_.begin(), write_places_.end(), WritePlaces{});
 }
 
-void Mmu::collect_touched() {
+void Mmu::collect_executed() {
   collecting_ = true;
-  touched_ = {};
+  touched_.executed = {};
   forget_jumps();
 }
 
@@ -255,7 +261,8 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
   Translation& t = (fetch ? view.fetched : view.walked)[slot_of(address)];
   const bool same = t.tag == page_of(address);
   if (same && (t.permissions & wanted)) {
-    if (!fetch) grant(view, address, t, (t.permissions & kWrite) != 0);
+    if (!fetch)
+      grant(view, address, t, (t.permissions & kWrite) && (wanted == kWrite || counts_as_written(t)));
     return &t;
   }
   ++walks_;
@@ -273,7 +280,7 @@ const Mmu::Translation* Mmu::translate(ir::CoreState& state, std::uint64_t addre
   if (same && t.page == walk.page) permissions |= t.permissions;
   t = {page_of(address), walk.page, permissions};
   if (!is_upper(address)) view.lower[slot_of(address) / 64] |= std::uint64_t{1} << (slot_of(address) % 64);
-  if (!fetch) grant(view, address, t, (t.permissions & kWrite) != 0);
+  if (!fetch) grant(view, address, t, (t.permissions & kWrite) && (wanted == kWrite || counts_as_written(t)));
   return &t;
 }
 

@@ -25,6 +25,7 @@ class CodeOwner {
   /// Any of these bytes of a code page belong to translated code.
   [[nodiscard]] virtual bool holds_code(GuestPhys address, std::uint64_t size) const = 0;
   virtual void code_written(GuestPhys address, std::uint64_t size) = 0;
+  virtual void code_replaced(std::uint64_t ram_page, const std::byte* contents) = 0;
 };
 
 class Mmu final : public PageWatcher, private ir::PageTableMemory {
@@ -53,15 +54,20 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
 
   /// See port::DebugPort. Code is met again because what leads to it past the MMU is forgotten, data because
   /// the end of the epoch took back all write access.
-  void collect_touched();
+  void collect_written() { touched_.written = {}; }
+  void collect_executed();
+  void ignore_executed() { collecting_ = false; }
   [[nodiscard]] const port::Touched& touched() const { return touched_; }
-  /// nullptr before collect_touched(). Whoever runs code past fetch_page() puts it in.
+  /// nullptr while nobody collects. Whoever runs code past fetch_page() puts it in.
   [[nodiscard]] port::LineSet* executed() { return collecting_ ? &touched_.executed : nullptr; }
 
   [[nodiscard]] PhysicalMemory& memory() { return memory_; }
 
   // PageWatcher
   void code_written(GuestPhys address, std::uint64_t size) override { code_.code_written(address, size); }
+  void code_replaced(std::uint64_t ram_page, const std::byte* contents) override {
+    code_.code_replaced(ram_page, contents);
+  }
   void table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) override;
   void watched_page_written(GuestPhys address, std::uint64_t size, std::uint64_t before) override;
   void drop_write_access(std::uint64_t ram_page) override;
@@ -143,6 +149,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   /// Finds or walks the translation of an address; nullptr with state.trap set on a fault.
   const Translation* translate(ir::CoreState& state, std::uint64_t address, ir::AccessKind kind,
                                std::uint32_t access);
+  [[nodiscard]] bool counts_as_written(const Translation& t) const;
   void grant(View& view, std::uint64_t address, const Translation& t, bool write);
   /// Notes that a view holds a write entry for the page in this slot.
   void note_write_entry(std::uint64_t ram_page, unsigned slot);

@@ -98,11 +98,15 @@ bool PhysicalMemory::write(GuestPhys address, const void* data, std::uint64_t si
 }
 
 void PhysicalMemory::set_page(std::uint64_t index, const std::byte* contents) {
-  // Only what differs is written where a write drops translations.
+  if (std::memcmp(page(index), contents, kPageSize) == 0) return;
+  dirty(index);
+  if (flags_[index] & kCode) watcher_->code_replaced(index, contents);
+  // A page table that changes a lot is forgotten on the way.
   constexpr std::uint64_t kRun = 64;
-  const std::uint64_t run = flags_[index] & (kCode | kTable) ? kRun : kPageSize;
-  for (std::uint64_t at = 0; at < kPageSize; at += run)
-    if (std::memcmp(page(index) + at, contents + at, run) != 0) write_tracked(index, at, contents + at, run);
+  std::uint64_t at = 0;
+  for (; at < kPageSize && (flags_[index] & kTable); at += kRun)
+    if (std::memcmp(page(index) + at, contents + at, kRun) != 0) write_table(index, at, contents + at, kRun);
+  std::memcpy(host(index) + at, contents + at, kPageSize - at);
 }
 
 std::uint32_t PhysicalMemory::end_epoch() {

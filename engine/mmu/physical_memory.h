@@ -28,6 +28,8 @@ class PageWatcher {
   /// Bytes [offset, offset + size) of a code page are about to change, by DMA or an instruction executed
   /// alone.
   virtual void code_written(GuestPhys address, std::uint64_t size) = 0;
+  /// A code page is about to hold `contents`.
+  virtual void code_replaced(std::uint64_t ram_page, const std::byte* contents) = 0;
   /// The aligned 8 bytes at `address` of a page-table page changed from `before` to `after`.
   virtual void table_written(GuestPhys address, std::uint64_t before, std::uint64_t after) = 0;
   /// A device wrote these bytes of one watched page; `before` is what its first bytes, at most 8, were.
@@ -73,8 +75,10 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
     flags_[ram_page] |= kWriteCached;
     dirty(ram_page);
   }
+  /// Changed in this epoch.
+  [[nodiscard]] bool is_dirty(std::uint64_t ram_page) const { return epochs_[ram_page] == epoch_; }
   void dirty(std::uint64_t ram_page) {
-    if (epochs_[ram_page] == epoch_) return;
+    if (is_dirty(ram_page)) return;
     if (keeper_ != nullptr) keeper_->about_to_change(ram_page, page(ram_page));
     epochs_[ram_page] = epoch_;
   }

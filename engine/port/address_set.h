@@ -52,8 +52,9 @@ class AddressSet {
 };
 
 using PageSet = AddressSet<kPageBits, 1024>;
-/// 64 bytes of code.
-inline constexpr unsigned kLineBits = 6;
+/// 16 bytes of code, to which compilers align functions: what is called is told apart from the code before
+/// it.
+inline constexpr unsigned kLineBits = 4;
 using LineSet = AddressSet<kLineBits, 4096>;
 
 }  // namespace hindsight::engine::port

@@ -147,10 +147,16 @@ class DebugPort {
   [[nodiscard]] virtual bool has_begun() const = 0;
   /// RAM at a physical address; false where there is none. Devices are not asked.
   [[nodiscard]] virtual bool peek(GuestPhys address, void* out, std::uint64_t size) const = 0;
-  /// Forgets what was touched and collects it anew; right after RamPages::end_epoch().
-  virtual void collect_touched() = 0;
-  /// Since collect_touched(); nothing before its first call.
+  /// Forgets which linear pages were written to and collects them anew; right after RamPages::end_epoch().
+  virtual void collect_written() = 0;
+  /// The same of the lines where instructions began. Until ignore_executed() code is reached more slowly.
+  virtual void collect_executed() = 0;
+  virtual void ignore_executed() = 0;
+  /// Each since it was collected.
   [[nodiscard]] virtual const Touched& touched() const = 0;
+  /// Before many RAM pages are set: what hangs together with their contents is dropped at once, which takes
+  /// less than doing so page by page.
+  virtual void restoring() = 0;
   /// After RAM pages were set and parts were loaded from a snapshot taken at `position`: nothing derived from
   /// the old state is used any more.
   virtual void restored(Position position) = 0;

@@ -23,40 +23,48 @@ Recording::Recording(Machine& machine, Recorder& recorder, store::TraceWriter& w
       writer_(writer),
       options_(std::move(options)),
       digester_(machine),
-      next_digest_(next_multiple(machine.now().icount, options_.digest_interval)),
-      next_snapshot_(next_multiple(machine.now().icount, options_.snapshot_interval)) {
+      duties_{{{options_.digest_interval, &Recording::take_digest},
+               {options_.snapshot_interval, &Recording::take_snapshot},
+               {options_.snapshots ? options_.written_interval : 0, &Recording::note_written},
+               {options_.snapshots ? options_.executed_interval : 0, &Recording::note_executed}}} {
   CHECK(options_.digest_interval > 0 && (options_.snapshot_interval == 0 || options_.snapshots != nullptr));
   recorder_.on_failure([m = &machine_] { m->request_stop(); });
-  take_digest(true);
+  for (Duty& duty : duties_) duty.next = next_multiple(machine_.now().icount, duty.interval);
+  digest(true);
+  note_touched();
 }
 
 Recording::~Recording() { recorder_.on_failure({}); }
 
-void Recording::take_digest(bool full) {
+void Recording::digest(bool full) {
   const Instant now = machine_.now();
   full = full || now.icount - last_full_ >= options_.full_state_interval;
   if (full) last_full_ = now.icount;
   // In this order, so that no commit has a digest beyond its progress.
   writer_.progress({now.icount, now.time});
   writer_.digest(digester_.take(full, recorder_.channel_digests()));
-  if (options_.snapshots != nullptr) options_.snapshots->note_footprint();
   if (options_.progress) options_.progress(now);
+}
+
+void Recording::note_touched() {
+  if (options_.snapshots == nullptr) return;
+  note_written();
+  note_executed();
 }
 
 StopReason Recording::run(Icount until) {
   until = std::min(until, options_.stop_at);
   while (!writer_.failed()) {
-    const StopReason reason = machine_.run(std::min({next_digest_, next_snapshot_, until}));
+    Icount next = until;
+    for (const Duty& duty : duties_) next = std::min(next, duty.next);
+    const StopReason reason = machine_.run(next);
     observed_ = reason == StopReason::observed;
     if (reason != StopReason::reached) return reason;
     const Icount now = machine_.now().icount;
-    if (now == next_digest_) {
-      take_digest(false);
-      next_digest_ = next_multiple(now, options_.digest_interval);
-    }
-    if (now == next_snapshot_) {
-      options_.snapshots->take();
-      next_snapshot_ = next_multiple(now, options_.snapshot_interval);
+    for (Duty& duty : duties_) {
+      if (now != duty.next) continue;
+      (this->*duty.act)();
+      duty.next = next_multiple(now, duty.interval);
     }
     if (now >= until) return StopReason::reached;
   }
@@ -80,7 +88,8 @@ StopReason Recording::move_to_a_place(StopReason reason) {
 Result<RecordResult> Recording::finish(StopReason reason) {
   if (reason == StopReason::interrupted && !writer_.failed()) reason = move_to_a_place(reason);
   // Even at the instant of the digest before: inputs may have come and the machine may have stopped at it.
-  take_digest(true);
+  digest(true);
+  note_touched();
   const Instant end = machine_.now();
   store::End record{{end.icount, end.time}, static_cast<store::EndReason>(reason), {}};
   if (options_.snapshots != nullptr) record.footprints = options_.snapshots->finish();

@@ -2,6 +2,7 @@
 // Called by the recording session on the run loop's thread.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 
@@ -19,8 +20,10 @@ class SnapshotTaker {
  public:
   virtual ~SnapshotTaker() = default;
   virtual void take() = 0;
-  /// Notes which pages were touched since the last call, for searches to come; the first call begins it.
-  virtual void note_footprint() = 0;
+  /// Notes what was written to, or executed, since the last call, for searches to come; the first call begins
+  /// it.
+  virtual void note_written() = 0;
+  virtual void note_executed() = 0;
   /// Hands all that is left to the writer; returns the footprints since the last snapshot.
   virtual std::vector<traces::store::Footprint> finish() = 0;
 };
@@ -31,8 +34,10 @@ struct RecordOptions {
   std::uint64_t full_state_interval = 50'000'000;       ///< instructions
   std::function<void(engine::port::Instant)> progress;  ///< called at every digest point; may be empty
   std::uint64_t snapshot_interval = 0;                  ///< instructions; 0: no snapshots
-  /// Needed with an interval. Notes a footprint at every digest point.
-  SnapshotTaker* snapshots = nullptr;
+  SnapshotTaker* snapshots = nullptr;                   ///< needed with an interval
+  std::uint64_t written_interval =
+      20'000'000;  ///< instructions between `snapshots`' notes of what is written to;
+  std::uint64_t executed_interval = 40'000'000;  ///< or executed, which costs more
 };
 
 struct RecordResult {
@@ -60,7 +65,19 @@ class Recording final {
   Result<RecordResult> finish(engine::port::StopReason reason);
 
  private:
-  void take_digest(bool full);
+  /// Done at each multiple of so many instructions; 0: never.
+  struct Duty {
+    std::uint64_t interval;
+    void (Recording::*act)();
+    Icount next = Icount::max();
+  };
+
+  void digest(bool full);
+  void take_digest() { digest(false); }
+  void take_snapshot() { options_.snapshots->take(); }
+  void note_written() { options_.snapshots->note_written(); }
+  void note_executed() { options_.snapshots->note_executed(); }
+  void note_touched();
   /// A stop may leave the machine where no run() ends: amid deliveries, or with what was due delivered. One
   /// instruction later it is at a place that a replay reaches. Returns why it stands there.
   engine::port::StopReason move_to_a_place(engine::port::StopReason reason);
@@ -70,7 +87,8 @@ class Recording final {
   traces::store::TraceWriter& writer_;
   const RecordOptions options_;
   StateDigester digester_;
-  Icount last_full_, next_digest_, next_snapshot_;
+  Icount last_full_;
+  std::array<Duty, 4> duties_;
   bool observed_ = false;  ///< how the last run ended
 };
 

@@ -11,6 +11,7 @@ using engine::port::PageSet;
 
 static_assert(PageSet::kWords * sizeof(std::uint64_t) == store::kPageSetBytes);
 static_assert(LineSet::kWords * sizeof(std::uint64_t) == store::kLineSetBytes);
+static_assert(engine::port::kLineBits == store::kLineBits);
 
 store::Bytes bytes_of(const auto& set) {
   const auto bytes = std::as_bytes(set.words());
@@ -19,8 +20,9 @@ store::Bytes bytes_of(const auto& set) {
 
 template <class Set>
 Set set_of(const store::Bytes& bytes) {
-  CHECK(bytes.size() == Set::kWords * sizeof(std::uint64_t), "a set of {} bytes", bytes.size());
   Set set;
+  if (bytes.empty()) return set;
+  CHECK(bytes.size() == Set::kWords * sizeof(std::uint64_t), "a set of {} bytes", bytes.size());
   std::memcpy(set.words().data(), bytes.data(), bytes.size());
   return set;
 }
@@ -30,14 +32,16 @@ Set set_of(const store::Bytes& bytes) {
 store::Footprint record_of(const Footprint& footprint) {
   return {{footprint.from.icount, footprint.from.delivery},
           {footprint.to.icount, footprint.to.delivery},
-          bytes_of(footprint.ram_written),
-          bytes_of(footprint.linear.written),
-          bytes_of(footprint.linear.executed)};
+          footprint.tells_written ? bytes_of(footprint.ram_written) : store::Bytes{},
+          footprint.tells_written ? bytes_of(footprint.linear.written) : store::Bytes{},
+          footprint.tells_executed ? bytes_of(footprint.linear.executed) : store::Bytes{}};
 }
 
 Footprint footprint_of(const store::Footprint& record) {
   return {{record.from.icount, record.from.delivery},
           {record.to.icount, record.to.delivery},
+          !record.written.empty(),
+          !record.executed.empty(),
           set_of<PageSet>(record.ram_written),
           {set_of<PageSet>(record.written), set_of<LineSet>(record.executed)}};
 }

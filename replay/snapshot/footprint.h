@@ -13,7 +13,8 @@ struct Footprint {
   static constexpr std::uint64_t kShortest = 1'000'000;
 
   engine::port::Position from, to;
-  engine::port::PageSet ram_written;  ///< physical pages, whoever wrote
+  bool tells_written = true, tells_executed = true;  ///< false: anything may have been
+  engine::port::PageSet ram_written;                 ///< physical pages, whoever wrote
   engine::port::Touched linear;
 };
 

@@ -1,5 +1,6 @@
 #include "replay/snapshot/ladder.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -130,17 +131,35 @@ void Ladder::insert(std::shared_ptr<const Footprint> footprint) {
 }
 
 void Ladder::keep(std::shared_ptr<const Footprint> footprint) {
-  const auto [known, added] = footprints_.try_emplace({footprint->to, footprint->from}, footprint);
-  if (added) bytes_ += sizeof(Footprint);
+  const auto [first, last] = footprints_.equal_range(footprint->to);
+  const bool known = std::any_of(first, last, [&](const auto& other) {
+    return other.second->from == footprint->from && other.second->tells_written == footprint->tells_written &&
+           other.second->tells_executed == footprint->tells_executed;
+  });
+  if (known) return;
+  footprints_.emplace(footprint->to, std::move(footprint));
+  bytes_ += sizeof(Footprint);
 }
 
 std::vector<std::shared_ptr<const Footprint>> Ladder::footprints(Position from, Position to) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<const Footprint>> found;
-  for (auto known = footprints_.lower_bound({from, {}}); known != footprints_.end(); ++known) {
-    if (known->second->to > from && known->second->from < to) found.push_back(known->second);
+  for (auto known = footprints_.upper_bound(from); known != footprints_.end(); ++known) {
+    if (known->second->from < to) found.push_back(known->second);
   }
   return found;
+}
+
+bool Ladder::tells_executed(Position at, std::uint64_t longest) const {
+  const std::lock_guard lock(mutex_);
+  for (auto known = footprints_.upper_bound(at); known != footprints_.end(); ++known) {
+    const Footprint& footprint = *known->second;
+    if (footprint.to.icount - at.icount > longest) return false;
+    if (footprint.tells_executed && footprint.from <= at &&
+        footprint.to.icount - footprint.from.icount <= longest)
+      return true;
+  }
+  return false;
 }
 
 void Ladder::insert_stored(Position at, Loader load) {
@@ -190,7 +209,7 @@ void Ladder::copy_to(Ladder& other, Position end) const {
     const std::lock_guard lock(mutex_);
     for (const auto& [at, rung] : rungs_)
       if (rung.snapshot != nullptr && at.icount < end.icount) snapshots.push_back(rung.snapshot);
-    for (const auto& [stretch, footprint] : footprints_)
+    for (const auto& [to, footprint] : footprints_)
       if (footprint->to.icount < end.icount) footprints.push_back(footprint);
   }
   for (auto& snapshot : snapshots) other.insert(std::move(snapshot));

@@ -37,6 +37,8 @@ class Ladder final {
   /// What is known of stretches that lie in or overlap [from, to): they stay known when the snapshots that
   /// brought them had to go.
   [[nodiscard]] std::vector<std::shared_ptr<const Footprint>> footprints(Position from, Position to) const;
+  /// A footprint of no more than `longest` instructions tells what is executed right after `at`.
+  [[nodiscard]] bool tells_executed(Position at, std::uint64_t longest) const;
   /// Where the user is: what is near is kept longest.
   void set_cursor(Position at);
   /// Those in memory alone from which somebody started, with nothing in the trace less than `gap`
@@ -75,8 +77,8 @@ class Ladder final {
   const std::uint64_t budget_;
   mutable std::mutex mutex_;
   Rungs rungs_;  // guarded by mutex_, as is all below
-  /// By where they end and begin.
-  std::map<std::pair<Position, Position>, std::shared_ptr<const Footprint>> footprints_;
+  /// By where they end.
+  std::multimap<Position, std::shared_ptr<const Footprint>> footprints_;
   Position cursor_;
   std::uint64_t bytes_ = 0;  ///< the sum of `own`, and the footprints
 };

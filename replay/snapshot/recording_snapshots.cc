@@ -36,23 +36,41 @@ std::vector<store::Footprint> RecordingSnapshots::finish() {
   return std::move(footprints_);
 }
 
-void RecordingSnapshots::note_footprint() {
+bool RecordingSnapshots::note(std::optional<engine::port::Position>& from,
+                              const std::function<void(Footprint&)>& tell) {
   const engine::port::Position at = machine_.debug().position();
-  if (footprint_from_ == at || footprints_.size() >= store::kMostFootprints) return;
-  const std::uint32_t ended = machine_.ram().end_epoch();
-  if (footprint_from_) {
+  if (from == at) return false;
+  if (from && footprints_.size() < store::kMostFootprints) {
     Footprint footprint;
-    footprint.from = *footprint_from_;
+    footprint.from = *from;
     footprint.to = at;
-    footprint.linear = machine_.debug().touched();
-    machine_.ram().for_each_dirty_after(footprint_epoch_, [&](std::uint64_t index) {
-      footprint.ram_written.add(machine_.ram().address_of(index).value);
-    });
+    footprint.tells_written = footprint.tells_executed = false;
+    tell(footprint);
     footprints_.push_back(record_of(footprint));
   }
-  footprint_epoch_ = ended;
-  footprint_from_ = at;
-  machine_.debug().collect_touched();
+  from = at;
+  return true;
+}
+
+void RecordingSnapshots::note_written() {
+  const bool further = note(written_from_, [&](Footprint& footprint) {
+    footprint.tells_written = true;
+    footprint.linear.written = machine_.debug().touched().written;
+    machine_.ram().for_each_dirty_after(written_epoch_, [&](std::uint64_t index) {
+      footprint.ram_written.add(machine_.ram().address_of(index).value);
+    });
+  });
+  if (!further) return;
+  written_epoch_ = machine_.ram().end_epoch();
+  machine_.debug().collect_written();
+}
+
+void RecordingSnapshots::note_executed() {
+  const bool further = note(executed_from_, [&](Footprint& footprint) {
+    footprint.tells_executed = true;
+    footprint.linear.executed = machine_.debug().touched().executed;
+  });
+  if (further) machine_.debug().collect_executed();
 }
 
 void RecordingSnapshots::settle() {
@@ -98,7 +116,8 @@ void RecordingSnapshots::take() {
     left_out_++;
     return;
   }
-  note_footprint();
+  note_written();
+  note_executed();
   auto job = std::make_unique<Job>();
   job->record.footprints = std::exchange(footprints_, {});
   const engine::port::Position at = machine_.debug().position();

@@ -33,7 +33,8 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
 
   /// Leaves this snapshot out when the one before is not written yet: the machine never waits for the disk.
   void take() override;
-  void note_footprint() override;
+  void note_written() override;
+  void note_executed() override;
   std::vector<traces::store::Footprint> finish() override;
   /// Waits until the last one taken is handed to the writer.
   void settle();
@@ -60,6 +61,9 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
   void about_to_change(std::uint64_t index, const std::byte* contents) override;
   void start(std::unique_ptr<Job> job);
   [[nodiscard]] bool idle();
+  /// Puts the footprint of the way from `from` to here, which `tell` fills, to the others; here is where the
+  /// next begins. False: the machine has not come any further.
+  bool note(std::optional<engine::port::Position>& from, const std::function<void(Footprint&)>& tell);
   void stop(bool complete);
 
   void run();
@@ -72,9 +76,10 @@ class RecordingSnapshots final : public record::SnapshotTaker, private engine::p
   traces::store::TraceWriter& writer_;
   std::uint32_t epoch_ = 0;  ///< the run loop's, as is all up to footprints_
   std::uint64_t taken_ = 0, left_out_ = 0;
-  std::uint32_t footprint_epoch_ = 0;
-  std::optional<engine::port::Position> footprint_from_;  ///< none: nobody collects yet
-  std::vector<traces::store::Footprint> footprints_;      ///< since the last snapshot
+  std::uint32_t written_epoch_ = 0;
+  /// Since when each is collected; none: it is not yet.
+  std::optional<engine::port::Position> written_from_, executed_from_;
+  std::vector<traces::store::Footprint> footprints_;  ///< since the last snapshot
 
   std::vector<std::atomic<std::uint8_t>> states_;
   std::vector<std::unique_ptr<Page>> copies_;  ///< by page; belongs to whoever made the state kBusy

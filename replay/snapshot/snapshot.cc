@@ -69,7 +69,12 @@ std::uint64_t Snapshot::bytes_beyond(const Snapshot* base) const {
 void Snapshotter::set_base(std::shared_ptr<const Snapshot> snapshot) {
   base_ = std::move(snapshot);
   epoch_ = machine_.ram().end_epoch();
-  machine_.debug().collect_touched();
+  machine_.debug().collect_written();
+  collecting_ = wants_executed_(base_->at);
+  if (collecting_)
+    machine_.debug().collect_executed();
+  else
+    machine_.debug().ignore_executed();
 }
 
 std::shared_ptr<const Snapshot> Snapshotter::take(const play::Player::Position& border) {
@@ -93,6 +98,7 @@ std::shared_ptr<const Snapshot> Snapshotter::take(const play::Player::Position& 
     footprint = std::make_shared<Footprint>();
     footprint->from = base_->at;
     footprint->to = snapshot->at;
+    footprint->tells_executed = collecting_;
     footprint->linear = machine_.debug().touched();
   }
   ram.for_each_dirty_after(epoch_, [&](std::uint64_t index) {
@@ -115,6 +121,7 @@ Status Snapshotter::restore(const std::shared_ptr<const Snapshot>& snapshot) {
   const auto parts = machine_.parts();
   if (const Status checked = check_parts(*snapshot, parts); !checked) return checked.failure();
 
+  machine_.debug().restoring();
   std::vector<std::uint64_t> candidates;
   const auto add = [&](std::uint64_t index) { candidates.push_back(index); };
   ram.for_each_dirty_after(epoch_, add);

@@ -7,9 +7,11 @@
 #include <kj/array.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
@@ -49,7 +51,12 @@ struct Snapshot {
 /// Uses the machine's epochs, not its page keeper.
 class Snapshotter final {
  public:
-  explicit Snapshotter(engine::port::Machine& machine) : machine_(machine) {}
+  /// Whether it is worth noting what the machine executes on the way from this position on.
+  using Wanted = std::function<bool(Position from)>;
+
+  explicit Snapshotter(
+      engine::port::Machine& machine, Wanted wants_executed = [](Position) { return true; })
+      : machine_(machine), wants_executed_(std::move(wants_executed)) {}
 
   /// The machine as it stands, at its debug().position(). Copies only what changed since the last snapshot
   /// taken or restored here; the first time, what was written since power-on.
@@ -65,6 +72,8 @@ class Snapshotter final {
   engine::port::Machine& machine_;
   std::shared_ptr<const Snapshot> base_;  ///< what RAM held when epoch_ ended
   std::uint32_t epoch_ = 0;
+  const Wanted wants_executed_;
+  bool collecting_ = false;
 };
 
 }  // namespace hindsight::replay::snapshot

@@ -15,6 +15,11 @@ namespace hindsight::replay::timeline {
 
 using engine::port::Position;
 
+/// [from, to) on the timeline.
+struct Interval {
+  Position from, to;
+};
+
 /// Looks at a machine that stands at a hit and says whether it counts. Called on any thread, each call with a
 /// machine of that thread's own; must not keep it or change it.
 using Predicate = std::function<bool(engine::port::Machine&)>;

@@ -42,7 +42,8 @@ Result<std::unique_ptr<Runner>> Runner::create(const std::string& path, const Ma
   if (!built) return built.failure();
   runner->built_ = std::move(*built);
   runner->player_->on_stop([r = runner.get()] { r->machine().request_stop(); });
-  runner->snapshotter_ = std::make_unique<snapshot::Snapshotter>(runner->machine());
+  runner->snapshotter_ = std::make_unique<snapshot::Snapshotter>(
+      runner->machine(), [&ladder](Position from) { return !ladder.tells_executed(from, kRung); });
   return runner;
 }
 
@@ -70,11 +71,12 @@ Result<RunEnd> Runner::run(Icount to) {
 Result<RunEnd> Runner::run_over_rungs(Icount to, const std::function<void(double)>& progress) {
   const Icount start = position().icount;
   while (position().icount < to) {
-    const std::uint64_t next = (position().icount.value / kRung + 1) * kRung;
+    const std::uint64_t begin = position().icount.value, rung = begin / kRung, next = (rung + 1) * kRung;
     const Icount until = std::min(to, Icount{next});
     const Result<RunEnd> ended = run(until);
     if (!ended || *ended != RunEnd::reached) return ended;
     if (position().icount < until) break;  // the machine is off
+    if (begin == rung * kRung && until.value == next) known_.insert(rung);
     if (until.value == next && !ladder_.holds(position())) ladder_.insert(take_snapshot());
     if (progress) progress(static_cast<double>(until - start) / static_cast<double>(to - start));
   }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_set>
 
 #include "engine/base/result.h"
 #include "replay/play/player.h"
@@ -39,6 +40,9 @@ class Runner final {
   /// Runs on to the first position of `to`, watching for `interests`.
   Result<RunEnd> watch(const engine::port::Interests& interests, engine::port::Observer& observer, Icount to,
                        const std::function<void(double)>& progress = {});
+  /// It has come through all of this stretch of kRung instructions before, and has translated what runs
+  /// there.
+  [[nodiscard]] bool knows(Position at) const { return known_.contains(at.icount.value / kRung); }
   /// Where outputs are shown as well; nullptr: nowhere.
   void show_outputs(engine::port::OutputSink* sink) { player_->echo_to(sink); }
   /// Runs on to just after the next delivery (`observed`), or to `to`.
@@ -66,6 +70,7 @@ class Runner final {
   std::unique_ptr<ReplayMachine> built_;
   std::unique_ptr<snapshot::Snapshotter> snapshotter_;
   bool stands_ = false;
+  std::unordered_set<std::uint64_t> known_;  ///< see knows(); in units of kRung
   std::atomic<bool> interrupted_{false};
 };
 

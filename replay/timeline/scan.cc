@@ -1,7 +1,10 @@
 #include "replay/timeline/scan.h"
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
+
+#include "engine/base/log.h"
 
 namespace hindsight::replay::timeline {
 namespace {
@@ -23,12 +26,42 @@ bool may_be_written(const engine::port::WatchRange& range, const engine::port::P
 
 bool may_be_met(const Condition& condition, const snapshot::Footprint& footprint) {
   if (condition.delivery || condition.device) return true;
-  if (condition.breakpoint && footprint.linear.executed.may_hold(condition.breakpoint->address.value))
+  if (condition.breakpoint &&
+      (!footprint.tells_executed || footprint.linear.executed.may_hold(condition.breakpoint->address.value)))
     return true;
   if (!condition.watchpoint) return false;
+  if (!footprint.tells_written) return true;
   const engine::port::WatchRange& range = condition.watchpoint->range;
   return range.read ||
          may_be_written(range, range.physical ? footprint.ram_written : footprint.linear.written);
+}
+
+bool begins_before(const Interval& a, const Interval& b) { return a.from < b.from; }
+
+/// What of `interval` lies in none of `others`; in order.
+std::vector<Interval> difference(Interval interval, std::vector<Interval> others) {
+  std::sort(others.begin(), others.end(), begins_before);
+  std::vector<Interval> left;
+  for (const Interval& other : others) {
+    if (other.from >= interval.to) break;
+    if (interval.from < other.from) left.push_back({interval.from, other.from});
+    interval.from = std::max(interval.from, other.to);
+  }
+  if (interval.from < interval.to) left.push_back(interval);
+  return left;
+}
+
+/// What lies in any of them, in order.
+std::vector<Interval> united(std::vector<Interval> intervals) {
+  std::sort(intervals.begin(), intervals.end(), begins_before);
+  std::vector<Interval> all;
+  for (const Interval& interval : intervals) {
+    if (!all.empty() && interval.from <= all.back().to)
+      all.back().to = std::max(all.back().to, interval.to);
+    else
+      all.push_back(interval);
+  }
+  return all;
 }
 
 }  // namespace
@@ -48,26 +81,18 @@ std::vector<Interval> cut(Position from, Position to, const std::vector<Position
   return pieces;
 }
 
-std::vector<Interval> without_untouched(
+std::vector<Interval> worth_searching(
     Interval interval, const std::vector<Condition>& conditions,
-    const std::vector<std::shared_ptr<const snapshot::Footprint>>& footprints) {
-  std::vector<Interval> untouched;
-  for (const auto& footprint : footprints) {
-    if (std::none_of(conditions.begin(), conditions.end(),
-                     [&](const Condition& condition) { return may_be_met(condition, *footprint); }))
-      untouched.push_back({footprint->from, footprint->to});
+    const std::vector<std::shared_ptr<const snapshot::Footprint>>& footprints, const Searched& searched) {
+  std::vector<Interval> wanted;
+  for (const Condition& condition : conditions) {
+    std::vector<Interval> without = searched.without(condition);
+    for (const auto& footprint : footprints)
+      if (!may_be_met(condition, *footprint)) without.push_back({footprint->from, footprint->to});
+    const std::vector<Interval> left = difference(interval, std::move(without));
+    wanted.insert(wanted.end(), left.begin(), left.end());
   }
-  std::sort(untouched.begin(), untouched.end(),
-            [](const Interval& a, const Interval& b) { return a.from < b.from; });
-  std::vector<Interval> left;
-  Position begin = interval.from;
-  for (const Interval& stretch : untouched) {
-    if (stretch.from >= interval.to) break;
-    if (begin < stretch.from) left.push_back({begin, stretch.from});
-    begin = std::max(begin, stretch.to);
-  }
-  if (begin < interval.to) left.push_back({begin, interval.to});
-  return left;
+  return united(std::move(wanted));
 }
 
 std::vector<Interval> joined(const std::vector<Interval>& pieces, const std::vector<Position>& snapshots) {
@@ -92,6 +117,7 @@ Result<RunEnd> Scan::scan(Runner& runner, const Interval& interval, Keep keep, s
     hits.push_back(hit);
     return false;
   });
+  log::debug("timeline", "searching from {} to {}", interval.from.icount.value, interval.to.icount.value);
   return runner.watch(watcher.interests(), watcher, watcher.limit());
 }
 
@@ -110,27 +136,53 @@ void Scan::found(std::size_t interval, const Hit& hit) {
     if (working_[i] < interval) runners_[i]->interrupt();
 }
 
+/// As many as there are runners are taken next in any case: of those, one that this runner has been through.
+std::optional<std::size_t> Scan::take(std::size_t self, const std::vector<Interval>& intervals) {
+  if (failure_ || interrupted_) return std::nullopt;
+  if (best_) left_.erase(left_.begin(), std::upper_bound(left_.begin(), left_.end(), *best_));
+  if (left_.empty()) return std::nullopt;
+  const auto end = left_.rbegin() + static_cast<std::ptrdiff_t>(std::min(runners_.size(), left_.size()));
+  auto chosen = std::find_if(left_.rbegin(), end,
+                             [&](std::size_t index) { return runners_[self]->knows(intervals[index].from); });
+  if (chosen == end) chosen = left_.rbegin();
+  working_[self] = *chosen;
+  left_.erase(std::next(chosen).base());
+  return working_[self];
+}
+
+void Scan::note_searched(const Interval& interval, const std::vector<Hit>& hits) {
+  const Position from = hits.empty() ? interval.from : Position{hits.back().before.icount + 1, 0};
+  searched_.add(conditions_, {from, interval.to});
+}
+
 void Scan::search(std::size_t self, const std::vector<Interval>& intervals) {
   std::unique_lock lock(mutex_);
-  while (left_ > 0 && !best_ && !failure_ && !interrupted_) {
-    const std::size_t index = --left_;
-    working_[self] = index;
+  while (const auto index = take(self, intervals)) {
     lock.unlock();
     std::vector<Hit> hits;
-    const Result<RunEnd> ended = scan(*runners_[self], intervals[index], Keep::last, hits);
+    const Result<RunEnd> ended = scan(*runners_[self], intervals[*index], Keep::last, hits);
     lock.lock();
-    const bool beaten = best_ && *best_ > index;
+    const bool beaten = best_ && *best_ > *index;
     if (!ended && !failure_) failure_ = ended.failure();
-    if (ended && *ended == RunEnd::interrupted && !beaten) interrupted_ = true;
-    if (ended && *ended != RunEnd::interrupted && !hits.empty()) found(index, hits.back());
+    if (ended && *ended == RunEnd::interrupted) {
+      if (beaten)
+        runners_[self]->clear_interrupt();
+      else
+        interrupted_ = true;
+    }
+    if (ended && *ended != RunEnd::interrupted) {
+      note_searched(intervals[*index], hits);
+      if (!hits.empty()) found(*index, hits.back());
+    }
     if (self == 0 && progress_)
-      progress_(static_cast<double>(intervals.size() - left_) / static_cast<double>(intervals.size()));
+      progress_(static_cast<double>(intervals.size() - left_.size()) / static_cast<double>(intervals.size()));
   }
   working_[self] = intervals.size();
 }
 
 Result<std::optional<Hit>> Scan::last(const std::vector<Interval>& intervals) {
-  left_ = intervals.size();
+  left_.resize(intervals.size());
+  std::iota(left_.begin(), left_.end(), std::size_t{0});
   working_.assign(runners_.size(), intervals.size());
   side_by_side([&](std::size_t self) { search(self, intervals); });
   if (failure_) return *failure_;
@@ -147,6 +199,7 @@ Status Scan::all(const std::vector<Interval>& intervals, const std::function<boo
       const std::lock_guard lock(mutex_);
       if (!ended && !failure_) failure_ = ended.failure();
       if (ended && *ended == RunEnd::interrupted) interrupted_ = true;
+      if (ended && *ended != RunEnd::interrupted) note_searched(intervals[first + self], hits[self]);
     });
     if (failure_) return *failure_;
     // What was found in a piece that was not searched to its end may not be what comes next.

@@ -168,7 +168,7 @@ class Timeline::Impl final {
                                       bool& interrupted) {
     const std::vector<Interval> intervals = pieces(conditions, from, to);
     if (const Status ready = prepare(intervals.size()); !ready) return ready.failure();
-    Scan scan(conditions, runners(intervals.size()), progress_);
+    Scan scan(conditions, runners(intervals.size()), searched_, progress_);
     Result<std::optional<Hit>> hit = scan.last(intervals);
     interrupted = scan.interrupted();
     return hit;
@@ -178,7 +178,7 @@ class Timeline::Impl final {
               const std::function<bool(const Hit&)>& visit, bool& interrupted) {
     const std::vector<Interval> intervals = pieces(conditions, std::max(from, first_), std::min(to, last_));
     if (const Status ready = prepare(intervals.size()); !ready) return ready;
-    Scan scan(conditions, runners(intervals.size()), progress_);
+    Scan scan(conditions, runners(intervals.size()), searched_, progress_);
     Status done = scan.all(intervals, visit);
     interrupted = scan.interrupted();
     return done;
@@ -223,6 +223,7 @@ class Timeline::Impl final {
   const std::shared_ptr<snapshot::Ladder> shelf_;  ///< may be nullptr
   std::unique_ptr<snapshot::Archive> archive_;     ///< the ladder reads from it
   snapshot::Ladder ladder_;
+  Searched searched_;
   std::vector<std::unique_ptr<Runner>> runners_;  ///< the cursor first; never moved, for interrupt()
   std::atomic<std::size_t> runner_count_{0};
   Position first_, last_;
@@ -233,7 +234,8 @@ class Timeline::Impl final {
   std::vector<Interval> pieces(const std::vector<Condition>& conditions, Position from, Position to) {
     std::vector<Interval> all;
     const std::vector<Position> snapshots = ladder_.positions();
-    for (const Interval& stretch : without_untouched({from, to}, conditions, ladder_.footprints(from, to))) {
+    for (const Interval& stretch :
+         worth_searching({from, to}, conditions, ladder_.footprints(from, to), searched_)) {
       const std::vector<Interval> some = cut(stretch.from, stretch.to, snapshots);
       all.insert(all.end(), some.begin(), some.end());
     }

@@ -113,8 +113,11 @@ class FakeMachine final : public port::Machine, public port::DebugPort {
   std::vector<port::TableEntry> walk(GuestVirt) const override { return {}; }
   bool has_begun() const override { return false; }
   bool peek(GuestPhys, void*, std::uint64_t) const override { return false; }
-  void collect_touched() override {}
+  void collect_written() override {}
+  void collect_executed() override {}
+  void ignore_executed() override {}
   const port::Touched& touched() const override { return touched_; }
+  void restoring() override {}
   void restored(port::Position) override {}
   std::string describe() const override { return "walk=" + std::to_string(cpu.walk); }
 

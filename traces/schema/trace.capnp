@@ -50,7 +50,8 @@ struct Footprint {
   ramWritten @4 :Data;     # physical pages, whoever wrote
   written @5 :Data;        # linear pages that instructions wrote to
   pagesExecuted @6 :Data;  # older programs wrote this instead of executed; not read
-  executed @7 :Data;       # linear lines of 64 bytes in which an instruction began
+  executed @7 :Data;       # linear lines in which an instruction began
+  lineBits @8 :UInt8 = 6;  # of 2^lineBits bytes
 }
 
 struct End {

@@ -86,22 +86,25 @@ void put_footprints(ListBuilder out, const std::vector<Footprint>& footprints) {
     out[i].setRamWritten(data_of(footprint.ram_written));
     out[i].setWritten(data_of(footprint.written));
     out[i].setExecuted(data_of(footprint.executed));
+    out[i].setLineBits(kLineBits);
   }
 }
 
 inline Result<std::vector<Footprint>> get_footprints(capnp::List<schema::Footprint>::Reader in) {
   std::vector<Footprint> all;
   for (const auto footprint : in) {
-    if (!footprint.hasExecuted()) continue;  // an older program's
+    // Of lines of another size, as older programs wrote them, nothing is known.
+    const bool known_lines = footprint.getLineBits() == kLineBits;
     all.push_back({{Icount(footprint.getFromIcount()), footprint.getFromDelivery()},
                    {Icount(footprint.getToIcount()), footprint.getToDelivery()},
                    bytes_of(footprint.getRamWritten()),
                    bytes_of(footprint.getWritten()),
-                   bytes_of(footprint.getExecuted())});
-    for (const Bytes* set : {&all.back().ram_written, &all.back().written})
-      if (set->size() != kPageSetBytes)
+                   known_lines ? bytes_of(footprint.getExecuted()) : Bytes{}});
+    const Bytes &ram_written = all.back().ram_written, &written = all.back().written;
+    for (const Bytes* set : {&ram_written, &written})
+      if (set->size() != (ram_written.empty() ? 0 : kPageSetBytes))
         return error("a set of pages of {} bytes expected, found {}", kPageSetBytes, set->size());
-    if (all.back().executed.size() != kLineSetBytes)
+    if (!all.back().executed.empty() && all.back().executed.size() != kLineSetBytes)
       return error("a set of lines of {} bytes expected, found {}", kLineSetBytes,
                    all.back().executed.size());
     if (all.back().from >= all.back().to)

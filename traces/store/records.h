@@ -109,13 +109,14 @@ struct Place {
 
 /// Bytes of a set of pages, and of one of lines; see schema Footprint.
 inline constexpr std::size_t kPageSetBytes = 8192, kLineSetBytes = 32768;
+inline constexpr unsigned kLineBits = 4;  ///< 2^kLineBits bytes are a line
 /// More would make a record larger than a value may be.
 inline constexpr std::size_t kMostFootprints = 1000;
 
 struct Footprint {
   Place from, to;
-  Bytes ram_written, written;  ///< kPageSetBytes each
-  Bytes executed;              ///< kLineSetBytes
+  Bytes ram_written, written;  ///< kPageSetBytes each, or both empty: not known
+  Bytes executed;              ///< kLineSetBytes; empty: not known
 };
 
 struct End {

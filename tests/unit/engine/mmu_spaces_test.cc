@@ -80,6 +80,7 @@ class NoCode final : public CodeOwner {
  public:
   [[nodiscard]] bool holds_code(GuestPhys, std::uint64_t) const override { return false; }
   void code_written(GuestPhys, std::uint64_t) override {}
+  void code_replaced(std::uint64_t, const std::byte*) override {}
 };
 
 class MmuSpacesTest : public testing::Test {

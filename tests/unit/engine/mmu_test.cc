@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -78,6 +79,7 @@ class NoCode final : public CodeOwner {
     return (address.value & ~kPageMask) == held;
   }
   void code_written(GuestPhys, std::uint64_t) override { ++writes; }
+  void code_replaced(std::uint64_t, const std::byte*) override { ++writes; }
 };
 
 class MmuTest : public testing::Test {
@@ -253,6 +255,34 @@ TEST_F(MmuTest, EachEpochListsThePagesDirtiedInIt) {
   std::vector<std::uint64_t> dirty;
   memory_->for_each_dirty_after(epoch, [&](std::uint64_t page) { dirty.push_back(page); });
   EXPECT_EQ(dirty, (std::vector<std::uint64_t>{kTable >> kPageBits, 0x32}));  // the walk set a dirty bit
+}
+
+TEST_F(MmuTest, APageThatIsOnlyReadDoesNotLookWritten) {
+  store(0x1008, 7);  // sets the dirty bit: no later walk would
+  const std::uint32_t epoch = memory_->end_epoch();
+  mmu_.collect_written();
+  const auto looks_written = [&] {
+    bool dirty = false;
+    memory_->for_each_dirty_after(epoch, [&](std::uint64_t page) { dirty |= page == 0x31; });
+    EXPECT_EQ(dirty, mmu_.touched().written.may_hold(0x1000));
+    return dirty;
+  };
+  EXPECT_EQ(load(0x1008), 7u);
+  EXPECT_FALSE(looks_written());
+  store(0x1008, 8);
+  EXPECT_TRUE(looks_written());
+}
+
+TEST_F(MmuTest, ReplacingACodePageTellsWhoeverTranslatedIt) {
+  memory_->mark(0x31, PhysicalMemory::kCode);
+  std::array<std::byte, kPageSize> contents{};
+  memory_->set_page(0x31, contents.data());
+  EXPECT_EQ(code_.writes, 0) << "nothing changed";
+  contents[100] = std::byte{1};
+  memory_->set_page(0x31, contents.data());
+  EXPECT_EQ(code_.writes, 1);
+  EXPECT_EQ(*memory_->page(0x31), std::byte{0});
+  EXPECT_EQ(memory_->page(0x31)[100], std::byte{1});
 }
 
 TEST_F(MmuTest, AStoreAfterAnEpochEndsDirtiesItsPageAgain) {

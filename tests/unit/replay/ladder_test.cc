@@ -79,6 +79,27 @@ TEST(Ladder, AnotherOneGetsWhatIsInMemoryOfBeforeTheEnd) {
   EXPECT_EQ(other.footprints(at(0), at(1'000)).front()->to, at(100));
 }
 
+TEST(Ladder, KeepsWhatTwoFootprintsOfOneStretchTell) {
+  Ladder ladder(1'000'000);
+  const auto insert = [&](bool written, bool executed) {
+    auto footprint = std::make_shared<Footprint>();
+    footprint->from = at(100);
+    footprint->to = at(200);
+    footprint->tells_written = written;
+    footprint->tells_executed = executed;
+    ladder.insert(std::move(footprint));
+  };
+  insert(true, false);
+  EXPECT_FALSE(ladder.tells_executed(at(150), 100));
+  insert(false, true);
+  insert(false, true);
+  EXPECT_EQ(ladder.footprints(at(0), at(101)).size(), 2u);
+  EXPECT_TRUE(ladder.tells_executed(at(100), 100));
+  EXPECT_FALSE(ladder.tells_executed(at(100), 99));
+  EXPECT_FALSE(ladder.tells_executed(at(99), 200));
+  EXPECT_FALSE(ladder.tells_executed(at(200), 100));
+}
+
 TEST(Ladder, IsDenseNearTheCursorAndSparseFarAway) {
   Ladder ladder(16 * kOne);
   ladder.set_cursor(at(50'000));

@@ -97,7 +97,8 @@ class SnapshotTest : public testing::Test {
       snapshots_.take();
       if (pace_ == Pace::settled) snapshots_.settle();
     }
-    void note_footprint() override { snapshots_.note_footprint(); }
+    void note_written() override { snapshots_.note_written(); }
+    void note_executed() override { snapshots_.note_executed(); }
     std::vector<traces::store::Footprint> finish() override { return snapshots_.finish(); }
 
    private:

@@ -125,6 +125,24 @@ TEST_F(SnapshotStore, FootprintsOfAllStretchesAreReadInOrder) {
   EXPECT_EQ(all[2].from.icount, Icount(1000));
 }
 
+TEST_F(SnapshotStore, AFootprintMayTellOnlyWhatWasWrittenOrOnlyWhatWasExecuted) {
+  write([](SnapshotRecord& snapshot, TraceWriter&) {
+    snapshot.footprints = {footprint(0, 500), footprint(0, 500)};
+    snapshot.footprints[0].executed.clear();
+    snapshot.footprints[1].ram_written.clear();
+    snapshot.footprints[1].written.clear();
+  });
+  const auto reader = open();
+  ASSERT_TRUE(reader->check_all());
+  const std::vector<Footprint> all = reader->footprints();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].written, footprint(0, 500).written);
+  EXPECT_TRUE(all[0].executed.empty());
+  EXPECT_TRUE(all[1].ram_written.empty());
+  EXPECT_TRUE(all[1].written.empty());
+  EXPECT_EQ(all[1].executed, footprint(0, 500).executed);
+}
+
 TEST_F(SnapshotStore, AFootprintOfAnotherSizeIsRefused) {
   EXPECT_THAT(complaint([](SnapshotRecord& snapshot, TraceWriter&) {
                 snapshot.footprints = {footprint(0, 500)};
