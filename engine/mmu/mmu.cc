@@ -188,6 +188,7 @@ void Mmu::grant(View& view, std::uint64_t address, const Translation& t, bool wr
       PhysicalMemory::kCode | PhysicalMemory::kTable | PhysicalMemory::kWatchWrite;
   if (!write || (flags & kLookedAt) || watches_.linear_page(page_of(address), true)) return;
   view.fast.write[slot] = {page_of(address), addend};
+  view.may_write = true;
   touched_.written.add(address);
   note_write_entry(*page, slot);
   memory_.grant_write(*page);
@@ -236,7 +237,7 @@ void Mmu::drop_write_access(std::uint64_t ram_page) {
 void Mmu::drop_all_write_access() {
   for (auto& space : spaces_)
     for (auto& view : space.views)
-      if (view != nullptr) invalidate_array(view->fast.write);
+      if (view != nullptr && std::exchange(view->may_write, false)) invalidate_array(view->fast.write);
   std::fill(write_places_.begin(), write_places_.end(), WritePlaces{});
 }
 

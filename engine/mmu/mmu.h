@@ -83,6 +83,7 @@ class Mmu final : public PageWatcher, private ir::PageTableMemory {
   };
   struct View {
     ir::TlbView fast;
+    bool may_write = false;                         ///< a write entry may be valid
     std::array<Translation, ir::kTlbSize> walked;   ///< for data
     std::array<Translation, ir::kTlbSize> fetched;  ///< for code: data must not push it out
     /// Bit per slot: it may hold something of the lower half of linear addresses, which is what comes and

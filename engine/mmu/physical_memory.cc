@@ -22,13 +22,25 @@ Result<std::unique_ptr<PhysicalMemory>> PhysicalMemory::create(std::uint64_t byt
   return std::unique_ptr<PhysicalMemory>(new PhysicalMemory(static_cast<std::byte*>(base), bytes));
 }
 
+namespace {
+
+/// All pages are gone through at the end of each epoch: so many at once, which the compiler makes vectors of.
+/// There are entries for some pages more than RAM has.
+constexpr std::uint64_t kStride = 64;
+
+constexpr std::uint64_t whole_strides(std::uint64_t pages) {
+  return (pages + kStride - 1) / kStride * kStride;
+}
+
+}  // namespace
+
 PhysicalMemory::PhysicalMemory(std::byte* base, std::uint64_t bytes)
     : base_(base),
       bytes_(bytes),
       low_end_(std::min(bytes, kLowRamEnd.value)),
       high_end_(bytes > kLowRamEnd.value ? kHighRam.value + bytes - kLowRamEnd.value : 0),
-      flags_(bytes >> kPageBits),
-      epochs_(bytes >> kPageBits) {}
+      flags_(whole_strides(bytes >> kPageBits)),
+      epochs_(whole_strides(bytes >> kPageBits)) {}
 
 PhysicalMemory::~PhysicalMemory() { munmap(base_, bytes_); }
 
@@ -111,14 +123,20 @@ void PhysicalMemory::set_page(std::uint64_t index, const std::byte* contents) {
 
 std::uint32_t PhysicalMemory::end_epoch() {
   watcher_->drop_all_write_access();
-  for (auto& flags : flags_) flags &= static_cast<std::uint8_t>(~kWriteCached);
+  for (std::uint64_t first = 0; first < flags_.size(); first += kStride)
+    for (std::uint64_t i = 0; i < kStride; ++i) flags_[first + i] &= static_cast<std::uint8_t>(~kWriteCached);
   return epoch_++;
 }
 
 void PhysicalMemory::for_each_dirty_after(std::uint32_t epoch,
                                           const std::function<void(std::uint64_t)>& visit) const {
-  for (std::uint64_t index = 0; index < epochs_.size(); ++index)
-    if (epochs_[index] > epoch) visit(index);
+  for (std::uint64_t first = 0; first < epochs_.size(); first += kStride) {
+    std::uint32_t newest = 0;
+    for (std::uint64_t i = 0; i < kStride; ++i) newest = std::max(newest, epochs_[first + i]);
+    if (newest <= epoch) continue;
+    for (std::uint64_t index = first; index < first + kStride; ++index)
+      if (epochs_[index] > epoch) visit(index);
+  }
 }
 
 }  // namespace hindsight::engine::mmu

@@ -91,7 +91,7 @@ class PhysicalMemory final : public port::GuestMemory, public port::RamPages {
   [[nodiscard]] bool write(GuestPhys address, const void* data, std::uint64_t size) override;
 
   // port::RamPages
-  [[nodiscard]] std::uint64_t page_count() const override { return flags_.size(); }
+  [[nodiscard]] std::uint64_t page_count() const override { return bytes_ >> kPageBits; }
   [[nodiscard]] const std::byte* page(std::uint64_t index) const override {
     return base_ + (index << kPageBits);
   }
