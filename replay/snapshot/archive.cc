@@ -76,7 +76,7 @@ store::Hash128 Archive::base_hash() {
 Result<PageRef> Archive::stored_page(std::uint64_t number) {
   if (stored_.size() <= number) stored_.resize(number + 1);
   if (PageRef known = stored_[number].lock()) return known;
-  auto page = pages_->page();
+  auto page = std::make_shared_for_overwrite<Page>();
   if (const Status read = reader_->page(number, page->bytes); !read) return read.failure();
   stored_[number] = page;
   return PageRef(std::move(page));

@@ -13,7 +13,6 @@
 #include "engine/base/result.h"
 #include "replay/snapshot/ladder.h"
 #include "replay/snapshot/page_ledger.h"
-#include "replay/snapshot/page_pool.h"
 #include "replay/snapshot/snapshot.h"
 #include "traces/store/trace_editor.h"
 #include "traces/store/trace_reader.h"
@@ -55,8 +54,7 @@ class Archive final {
   std::mutex mutex_;
   const std::shared_ptr<const Snapshot> power_on_;
   std::unique_ptr<traces::store::TraceReader> reader_;  // guarded by mutex_, as is all below
-  const std::shared_ptr<PagePool> pages_ = std::make_shared<PagePool>();
-  std::vector<std::weak_ptr<const Page>> stored_;  // by number: pages that are in memory
+  std::vector<std::weak_ptr<const Page>> stored_;       // by number: pages that are in memory
   std::optional<traces::store::Hash128> base_hash_;
   std::unique_ptr<traces::store::TraceEditor> editor_;
   std::unique_ptr<PageLedger> ledger_;

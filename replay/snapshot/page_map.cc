@@ -17,6 +17,13 @@ bool is_zero_page(const std::byte* contents) {
   return contents[0] == std::byte{0} && std::memcmp(contents, contents + 1, kPageSize - 1) == 0;
 }
 
+PageRef copy_page(const std::byte* contents) {
+  if (is_zero_page(contents)) return nullptr;
+  auto page = std::make_shared_for_overwrite<Page>();
+  std::memcpy(page->bytes.data(), contents, kPageSize);
+  return page;
+}
+
 PageMap::PageMap(std::uint64_t page_count)
     : page_count_(page_count), groups_((page_count + kGroupPages - 1) / kGroupPages) {}
 

@@ -21,6 +21,8 @@ using PageRef = std::shared_ptr<const Page>;
 
 /// True where all `kPageSize` bytes are zero.
 [[nodiscard]] bool is_zero_page(const std::byte* contents);
+/// A copy of a page's contents; nullptr for zeros.
+[[nodiscard]] PageRef copy_page(const std::byte* contents);
 
 class PageMap final {
  public:

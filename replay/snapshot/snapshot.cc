@@ -105,7 +105,7 @@ std::shared_ptr<const Snapshot> Snapshotter::take(const play::Player::Position& 
     if (footprint != nullptr) footprint->ram_written.add(ram.address_of(index).value);
     const std::byte* contents = ram.page(index);
     if (std::memcmp(snapshot->ram.bytes(index), contents, kPageSize) == 0) return;
-    snapshot->ram.set(index, pages_->copy(contents));
+    snapshot->ram.set(index, copy_page(contents));
   });
   snapshot->footprint = std::move(footprint);
   set_base(snapshot);

@@ -19,7 +19,6 @@
 #include "replay/play/player.h"
 #include "replay/snapshot/footprint.h"
 #include "replay/snapshot/page_map.h"
-#include "replay/snapshot/page_pool.h"
 
 namespace hindsight::replay::snapshot {
 
@@ -74,7 +73,6 @@ class Snapshotter final {
   std::shared_ptr<const Snapshot> base_;  ///< what RAM held when epoch_ ended
   std::uint32_t epoch_ = 0;
   const Wanted wants_executed_;
-  const std::shared_ptr<PagePool> pages_ = std::make_shared<PagePool>();
   bool collecting_ = false;
 };
 

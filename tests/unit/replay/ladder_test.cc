@@ -18,8 +18,7 @@ std::shared_ptr<const Snapshot> snapshot_at(std::uint64_t icount) {
   snapshot->at = at(icount);
   snapshot->ram = PageMap(64);
   const std::vector<std::byte> contents(kPageSize, std::byte{1});
-  const auto pool = std::make_shared<PagePool>();
-  for (std::uint64_t i = 0; i < 64; ++i) snapshot->ram.set(i, pool->copy(contents.data()));
+  for (std::uint64_t i = 0; i < 64; ++i) snapshot->ram.set(i, copy_page(contents.data()));
   return snapshot;
 }
 

@@ -127,11 +127,11 @@ TEST(PageMap, AMapOfZerosHasNoPages) {
 TEST(PageMap, ChangingACopyLeavesTheOriginal) {
   std::vector<std::byte> contents(kPageSize, std::byte{1});
   PageMap map(200);
-  map.set(100, std::make_shared<replay::snapshot::PagePool>()->copy(contents.data()));
+  map.set(100, replay::snapshot::copy_page(contents.data()));
   PageMap copy = map;
   contents[0] = std::byte{2};
-  copy.set(100, std::make_shared<replay::snapshot::PagePool>()->copy(contents.data()));
-  copy.set(101, std::make_shared<replay::snapshot::PagePool>()->copy(contents.data()));
+  copy.set(100, replay::snapshot::copy_page(contents.data()));
+  copy.set(101, replay::snapshot::copy_page(contents.data()));
   EXPECT_EQ(map.bytes(100)[0], std::byte{1});
   EXPECT_EQ(map.page(101), nullptr);
   EXPECT_EQ(copy.bytes(100)[0], std::byte{2});
@@ -142,9 +142,9 @@ TEST(PageMap, ChangingACopyLeavesTheOriginal) {
 
 TEST(PageMap, APageOfZerosButForItsLastByteIsKept) {
   std::vector<std::byte> contents(kPageSize);
-  EXPECT_EQ(std::make_shared<replay::snapshot::PagePool>()->copy(contents.data()), nullptr);
+  EXPECT_EQ(replay::snapshot::copy_page(contents.data()), nullptr);
   contents.back() = std::byte{1};
-  ASSERT_NE(std::make_shared<replay::snapshot::PagePool>()->copy(contents.data()), nullptr);
+  ASSERT_NE(replay::snapshot::copy_page(contents.data()), nullptr);
 }
 
 }  // namespace
