@@ -150,6 +150,14 @@ Result<RunEnd> Runner::seek(Position to, bool dense) {
   return deliver_up_to(to);
 }
 
+std::uint64_t Runner::distance_from_known(Position at) const {
+  const std::uint64_t stretch = at.icount.value / kRung;
+  const auto after = known_.lower_bound(stretch);
+  std::uint64_t distance = after == known_.end() ? ~std::uint64_t{0} : *after - stretch;
+  if (after != known_.begin()) distance = std::min(distance, stretch - *std::prev(after));
+  return distance;
+}
+
 std::shared_ptr<const snapshot::Snapshot> Runner::take_snapshot() {
   return snapshotter_->take(player_->position());
 }

@@ -5,8 +5,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
-#include <unordered_set>
 
 #include "engine/base/result.h"
 #include "replay/play/player.h"
@@ -40,9 +40,9 @@ class Runner final {
   /// Runs on to the first position of `to`, watching for `interests`.
   Result<RunEnd> watch(const engine::port::Interests& interests, engine::port::Observer& observer, Icount to,
                        const std::function<void(double)>& progress = {});
-  /// It has come through all of this stretch of kRung instructions before, and has translated what runs
-  /// there.
-  [[nodiscard]] bool knows(Position at) const { return known_.contains(at.icount.value / kRung); }
+  /// How far `at` is, in stretches of kRung instructions, from one that this machine has come through whole
+  /// and so has translated. 0: it lies in one.
+  [[nodiscard]] std::uint64_t distance_from_known(Position at) const;
   /// Where outputs are shown as well; nullptr: nowhere.
   void show_outputs(engine::port::OutputSink* sink) { player_->echo_to(sink); }
   /// Runs on to just after the next delivery (`observed`), or to `to`.
@@ -70,7 +70,7 @@ class Runner final {
   std::unique_ptr<ReplayMachine> built_;
   std::unique_ptr<snapshot::Snapshotter> snapshotter_;
   bool stands_ = false;
-  std::unordered_set<std::uint64_t> known_;  ///< see knows(); in units of kRung
+  std::set<std::uint64_t> known_;  ///< stretches come through; in units of kRung
   std::atomic<bool> interrupted_{false};
 };
 

@@ -136,18 +136,35 @@ void Scan::found(std::size_t interval, const Hit& hit) {
     if (working_[i] < interval) runners_[i]->interrupt();
 }
 
-/// As many as there are runners are taken next in any case: of those, one that this runner has been through.
+/// As many pieces as there are runners are next: each goes to the one that was nearest to it.
+void Scan::deal(const std::vector<Interval>& intervals) {
+  std::vector<std::size_t> idle(runners_.size());
+  std::iota(idle.begin(), idle.end(), std::size_t{0});
+  while (!idle.empty() && !left_.empty()) {
+    const Position at = intervals[left_.back()].from;
+    const auto nearest = std::min_element(idle.begin(), idle.end(), [&](std::size_t a, std::size_t b) {
+      return runners_[a]->distance_from_known(at) < runners_[b]->distance_from_known(at);
+    });
+    working_[*nearest] = left_.back();
+    left_.pop_back();
+    idle.erase(nearest);
+  }
+}
+
 std::optional<std::size_t> Scan::take(std::size_t self, const std::vector<Interval>& intervals) {
   if (failure_ || interrupted_) return std::nullopt;
   if (best_) left_.erase(left_.begin(), std::upper_bound(left_.begin(), left_.end(), *best_));
   if (left_.empty()) return std::nullopt;
   const auto end = left_.rbegin() + static_cast<std::ptrdiff_t>(std::min(runners_.size(), left_.size()));
-  auto chosen = std::find_if(left_.rbegin(), end,
-                             [&](std::size_t index) { return runners_[self]->knows(intervals[index].from); });
-  if (chosen == end) chosen = left_.rbegin();
-  working_[self] = *chosen;
+  const auto chosen = std::min_element(left_.rbegin(), end, [&](std::size_t a, std::size_t b) {
+    const auto distance = [&](std::size_t index) {
+      return runners_[self]->distance_from_known(intervals[index].from);
+    };
+    return distance(a) < distance(b);
+  });
+  const std::size_t index = *chosen;
   left_.erase(std::next(chosen).base());
-  return working_[self];
+  return index;
 }
 
 void Scan::note_searched(const Interval& interval, const std::vector<Hit>& hits) {
@@ -157,19 +174,17 @@ void Scan::note_searched(const Interval& interval, const std::vector<Hit>& hits)
 
 void Scan::search(std::size_t self, const std::vector<Interval>& intervals) {
   std::unique_lock lock(mutex_);
-  while (const auto index = take(self, intervals)) {
+  for (std::optional<std::size_t> index = working_[self]; index && *index < intervals.size();
+       index = take(self, intervals)) {
+    working_[self] = *index;
     lock.unlock();
     std::vector<Hit> hits;
     const Result<RunEnd> ended = scan(*runners_[self], intervals[*index], Keep::last, hits);
     lock.lock();
     const bool beaten = best_ && *best_ > *index;
     if (!ended && !failure_) failure_ = ended.failure();
-    if (ended && *ended == RunEnd::interrupted) {
-      if (beaten)
-        runners_[self]->clear_interrupt();
-      else
-        interrupted_ = true;
-    }
+    if (beaten) runners_[self]->clear_interrupt();  // found()'s, whether or not it was noticed
+    if (ended && *ended == RunEnd::interrupted && !beaten) interrupted_ = true;
     if (ended && *ended != RunEnd::interrupted) {
       note_searched(intervals[*index], hits);
       if (!hits.empty()) found(*index, hits.back());
@@ -184,6 +199,7 @@ Result<std::optional<Hit>> Scan::last(const std::vector<Interval>& intervals) {
   left_.resize(intervals.size());
   std::iota(left_.begin(), left_.end(), std::size_t{0});
   working_.assign(runners_.size(), intervals.size());
+  deal(intervals);
   side_by_side([&](std::size_t self) { search(self, intervals); });
   if (failure_) return *failure_;
   return hit_;

@@ -53,6 +53,8 @@ class Scan final {
   /// Calls `work` on each runner's own thread and waits for all.
   void side_by_side(const std::function<void(std::size_t runner)>& work) const;
   void search(std::size_t runner, const std::vector<Interval>& intervals);
+  /// Gives each runner, while none works, the first interval to work on.
+  void deal(const std::vector<Interval>& intervals);
   /// The interval that a runner works on next, if one that is left may still have the answer.
   std::optional<std::size_t> take(std::size_t runner, const std::vector<Interval>& intervals);
   void note_searched(const Interval& interval, const std::vector<Hit>& hits);
